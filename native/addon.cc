@@ -8,6 +8,7 @@
 #include "primitive.h"
 #include "self_test.h"
 #include "session.h"
+#include "session_template.h"
 
 namespace unskew {
 
@@ -99,6 +100,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->native_memory = constructor<NativeMemory>(env);
   data->primitive = constructor<Primitive>(env);
   data->session = constructor<Session>(env);
+  data->session_template = constructor<SessionTemplate>(env);
   const dnnl_version_t* found = dnnl_version();
   exports.Set("version", version(env, found->major, found->minor, found->patch));
   exports.Set("builtFor", version(env, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH));
@@ -107,6 +109,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
   exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
   exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));
+  exports.Set("sessionTemplate", Napi::Function::New<coded<session_template_function>>(env, "sessionTemplate"));
   exports.Set("byteSums", Napi::Function::New<coded<byte_sums_function>>(env, "byteSums"));
   exports.Set("setKernelIsa", Napi::Function::New<coded<set_kernel_isa>>(env, "setKernelIsa"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));

@@ -1,7 +1,5 @@
 #include "arguments.h"
 
-#include <cmath>
-
 namespace unskew {
 
 std::string received(const Napi::Value& value) {
@@ -27,15 +25,23 @@ std::string received(const Napi::Value& value) {
   } else {
     text = value.ToString().Utf8Value();
   }
-  return text.size() > 120 ? text.substr(0, 117) + "…" : text;
+  return shortened(text);
 }
+
+std::string shortened(const std::string& text) { return text.size() > 120 ? text.substr(0, 117) + "…" : text; }
+
+std::string path_to(const std::string& path, const std::string& property) {
+  return path + (path.ends_with(":") ? " " : ".") + property;
+}
+
+std::string path_to(const std::string& path, size_t element) { return path + "[" + std::to_string(element) + "]"; }
 
 void Argument::refuse(const std::string& expected) const {
   throw Napi::TypeError::New(value_.Env(), path_ + " must be " + expected + ", received " + received(value_));
 }
 
 Argument Argument::property(const char* name) const {
-  return {object().Get(name), path_ + (path_.ends_with(":") ? " " : ".") + name};
+  return {object().Get(name), path_to(path_, name)};
 }
 
 std::vector<Argument> Argument::elements() const {
@@ -43,39 +49,7 @@ std::vector<Argument> Argument::elements() const {
   const auto array = value_.As<Napi::Array>();
   std::vector<Argument> result;
   for (uint32_t i = 0; i < array.Length(); i++)
-    result.emplace_back(array.Get(i), path_ + "[" + std::to_string(i) + "]");
-  return result;
-}
-
-bool Argument::boolean() const {
-  if (!value_.IsBoolean()) refuse("a boolean");
-  return value_.As<Napi::Boolean>().Value();
-}
-
-double Argument::number() const {
-  if (!value_.IsNumber()) refuse("a number");
-  return value_.As<Napi::Number>().DoubleValue();
-}
-
-int64_t Argument::integer(int64_t minimum, int64_t maximum) const {
-  const double value = value_.IsNumber() ? value_.As<Napi::Number>().DoubleValue() : std::nan("");
-  const bool good =
-      std::trunc(value) == value && value >= static_cast<double>(minimum) && value <= static_cast<double>(maximum);
-  if (!good) refuse("an integer from " + std::to_string(minimum) + " to " + std::to_string(maximum));
-  return static_cast<int64_t>(value);
-}
-
-std::string Argument::text() const {
-  if (!value_.IsString()) refuse("a string");
-  return value_.As<Napi::String>().Utf8Value();
-}
-
-std::vector<int64_t> Argument::integers(int count, int64_t minimum, int64_t maximum) const {
-  if (!value_.IsArray() || (count >= 0 && value_.As<Napi::Array>().Length() != static_cast<uint32_t>(count))) {
-    refuse(count >= 0 ? "an array of " + std::to_string(count) + " integers" : "an array of integers");
-  }
-  std::vector<int64_t> result;
-  for (const Argument& element : elements()) result.push_back(element.integer(minimum, maximum));
+    result.emplace_back(array.Get(i), path_to(path_, size_t{i}));
   return result;
 }
 
@@ -96,6 +70,13 @@ std::vector<float> Argument::floats() const {
   }
   const auto array = value_.As<Napi::Float32Array>();
   return {array.Data(), array.Data() + array.ElementLength()};
+}
+
+Napi::Float64Array Argument::doubles(size_t count) const {
+  const bool is_list = value_.IsTypedArray() && value_.As<Napi::TypedArray>().TypedArrayType() == napi_float64_array &&
+                       value_.As<Napi::TypedArray>().ElementLength() == count;
+  if (!is_list) refuse("a Float64Array of " + std::to_string(count) + " numbers");
+  return value_.As<Napi::Float64Array>();
 }
 
 dnnl::memory::data_type data_type(const Argument& argument) {

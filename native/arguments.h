@@ -1,5 +1,4 @@
-// Reads arguments from JavaScript: every access is checked, and every error names the place, the expected value and the
-// received one.
+// Reads arguments from JavaScript.
 #pragma once
 
 #include <napi.h>
@@ -10,14 +9,20 @@
 
 #include "checks.h"
 #include "onednn_compat.h"
+#include "readings.h"
 
 namespace unskew {
 
 // The text of a received value in an error message.
 std::string received(const Napi::Value& value);
+std::string shortened(const std::string& text);
+
+// The way to a property of the value at `path`.
+std::string path_to(const std::string& path, const std::string& property);
+std::string path_to(const std::string& path, size_t element);
 
 // A value and the way to it, such as `convolution: spec.padsBegin`.
-class Argument {
+class Argument : public Readings<Argument> {
  public:
   Argument(Napi::Value value, std::string path) : value_(value), path_(std::move(path)) {}
 
@@ -30,34 +35,18 @@ class Argument {
   Argument property(const char* name) const;
   std::vector<Argument> elements() const;
 
-  bool boolean() const;
-  double number() const;
-  int64_t integer(int64_t minimum, int64_t maximum) const;
-  std::string text() const;
-  // A list of integers; `count` elements unless that is negative.
-  std::vector<int64_t> integers(int count, int64_t minimum, int64_t maximum) const;
-  template <size_t N>
-  std::array<int64_t, N> tuple(int64_t minimum, int64_t maximum) const {
-    const std::vector<int64_t> values = integers(static_cast<int>(N), minimum, maximum);
-    std::array<int64_t, N> result{};
-    std::copy(values.begin(), values.end(), result.begin());
-    return result;
-  }
+  bool is_boolean() const { return value_.IsBoolean(); }
+  bool is_number() const { return value_.IsNumber(); }
+  bool is_text() const { return value_.IsString(); }
+  bool as_boolean() const { return value_.As<Napi::Boolean>().Value(); }
+  double as_number() const { return value_.As<Napi::Number>().DoubleValue(); }
+  std::string as_text() const { return value_.As<Napi::String>().Utf8Value(); }
+  int64_t count() const { return value_.IsArray() ? static_cast<int64_t>(value_.As<Napi::Array>().Length()) : -1; }
+
   Napi::Object object() const;
   Napi::Uint8Array bytes() const;
   std::vector<float> floats() const;
-
-  // One of the names of a table of {name, meaning}.
-  template <class Table>
-  auto choice(const Table& table) const {
-    const std::string name = value_.IsString() ? value_.As<Napi::String>().Utf8Value() : "";
-    std::string names;
-    for (const auto& [known, meaning] : table) {
-      if (name == known) return meaning;
-      names += (names.empty() ? "'" : ", '") + std::string(known) + "'";
-    }
-    refuse("one of " + names);
-  }
+  Napi::Float64Array doubles(size_t count) const;
 
  private:
   Napi::Value value_;

@@ -18,7 +18,7 @@ std::vector<std::pair<const char*, KernelProgram (*)(const Reader&)>> all_reader
 
 }  // namespace
 
-KernelProgram read_kernel(const Argument& kernel, const KernelTarget& target) {
+KernelProgram read_kernel(const Declaration& kernel, const KernelTarget& target) {
   static const auto readers = all_readers();
   return kernel.property("name").choice(readers)(Reader(kernel, target));
 }

@@ -1,11 +1,11 @@
 // From the Kernel objects of src/codegen/onednn/binding.ts to programs.
 #pragma once
 
-#include "arguments.h"
+#include "declaration.h"
 #include "kernels/kernel.h"
 
 namespace unskew {
 
-KernelProgram read_kernel(const Argument& kernel, const KernelTarget& target);
+KernelProgram read_kernel(const Declaration& kernel, const KernelTarget& target);
 
 }  // namespace unskew

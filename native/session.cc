@@ -4,52 +4,8 @@
 
 #include "array_buffer.h"
 #include "coded_errors.h"
-#include "kernel_arguments.h"
-#include "native_memory.h"
-#include "primitive.h"
 
 namespace unskew {
-
-namespace {
-
-BufferRef read_buffer_ref(const Argument& argument) {
-  const Argument space = argument.property("space");
-  static constexpr std::pair<const char*, Space> kSpaces[] = {
-      {"arena", Space::arena}, {"constant", Space::constant}, {"input", Space::input}, {"output", Space::output}};
-  BufferRef ref{space.choice(kSpaces)};
-  switch (ref.space) {
-    case Space::arena: ref.offset = argument.property("offset").integer(0, kMaximumSize); break;
-    case Space::constant: ref.memory = NativeMemory::from(argument.property("memory")).buffer(); break;
-    default: ref.index = static_cast<size_t>(argument.property("index").integer(0, INT32_MAX));
-  }
-  return ref;
-}
-
-Command read_command(const Argument& argument, const KernelTarget& target) {
-  Command command;
-  const Argument kind = argument.property("kind");
-  const std::string kind_name = kind.text();
-  if (kind_name == "primitive") {
-    command.primitive = Primitive::from(argument.property("primitive")).core();
-    command.name = command.primitive->implementation;
-  } else if (kind_name == "kernel") {
-    const Argument kernel = argument.property("kernel");
-    command.name = kernel.property("name").text();
-    command.kernel = read_kernel(kernel, target);
-  } else {
-    kind.refuse("'primitive' or 'kernel'");
-  }
-  const Argument arguments = argument.property("arguments");
-  const Napi::Array names = arguments.object().GetPropertyNames();
-  for (uint32_t i = 0; i < names.Length(); i++) {
-    const std::string name = names.Get(i).ToString().Utf8Value();
-    const Argument ref = arguments.property(name.c_str());
-    if (!ref.absent()) command.arguments.emplace_back(name, read_buffer_ref(ref));
-  }
-  return command;
-}
-
-}  // namespace
 
 struct Session::Run {
   Napi::Promise::Deferred deferred;
@@ -258,19 +214,6 @@ void Session::finish(Napi::Env env, Run& run) {
 Napi::Value Session::dispose(const Napi::CallbackInfo& info) {
   close();
   return info.Env().Undefined();
-}
-
-Napi::Value session_function(const Napi::CallbackInfo& info) {
-  const Argument spec(info[0], "session:");
-  SessionPlan plan;
-  plan.threads = usable_threads(thread_count(spec.property("threads")));
-  plan.arena_bytes = spec.property("arenaBytes").integer(0, kMaximumSize);
-  plan.input_bytes = spec.property("inputBytes").integers(-1, 0, kMaximumSize);
-  plan.output_bytes = spec.property("outputBytes").integers(-1, 0, kMaximumSize);
-  const KernelTarget target{addon_data(info.Env()).kernel_isa, plan.threads};
-  for (const Argument& command : spec.property("commands").elements())
-    plan.commands.push_back(read_command(command, target));
-  return Session::make(info.Env(), std::make_shared<SessionCore>(std::move(plan)));
 }
 
 }  // namespace unskew

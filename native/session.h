@@ -52,7 +52,4 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   napi_env env_;
 };
 
-// binding.session(spec)
-Napi::Value session_function(const Napi::CallbackInfo& info);
-
 }  // namespace unskew

@@ -6,7 +6,7 @@ namespace unskew {
 namespace {
 
 std::optional<ScaledEnd> scaled_end(const Reader& r) {
-  const Argument end = r["floats"];
+  const Declaration end = r["floats"];
   if (end.absent()) return std::nullopt;
   return ScaledEnd{static_cast<float>(end.property("low").number()), static_cast<float>(end.property("high").number()),
                   end.property("scales").integer(1, kMaximumCount), end.property("hasOffset").boolean()};
@@ -24,7 +24,7 @@ KernelProgram depthwise(const Reader& r) {
 }
 
 KernelProgram convolution(const Reader& r) {
-  const Argument channels_first = r["channelsFirst"];
+  const Declaration channels_first = r["channelsFirst"];
   const OutputType type = r.output_type("type");
   const ByteType source_type = r.byte_type("sourceType");
   return make_convolution(

@@ -20,7 +20,7 @@ KernelProgram float_pool(const Reader& r) {
 }
 
 KernelProgram interpolate(const Reader& r) {
-  const Argument input = r["input"], output = r["output"];
+  const Declaration input = r["input"], output = r["output"];
   return make_interpolate({r.element_type("type"), r.size("outer"), input.integers(-1, 1, INT32_MAX),
                            output.integers(-1, 0, INT32_MAX), r.size("inner"), r["tenBits"].boolean()},
                           r.target);

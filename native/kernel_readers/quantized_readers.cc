@@ -49,7 +49,7 @@ KernelProgram qlinear_binary(const Reader& r) {
   params.shape = r.shape();
   params.source_strides = r.strides("sourceStrides", params.shape.size());
   params.source1_strides = r.strides("source1Strides", params.shape.size());
-  const std::vector<Argument> scales = r["scales"].elements();
+  const std::vector<Declaration> scales = r["scales"].elements();
   if (scales.size() != 3) r["scales"].refuse("an array of 3 numbers");
   for (size_t i = 0; i < 3; i++) params.scales[i] = static_cast<float>(scales[i].number());
   const Triple zero_points = r["zeroPoints"].tuple<3>(-128, 255);
@@ -166,7 +166,7 @@ KernelProgram qlinear_softmax(const Reader& r) {
 // True where the result of a softmax is s16; else it is of the type of the source.
 bool is_wide(const Reader& r, ByteType source) {
   static constexpr std::pair<const char*, int> kTypes[] = {{"u8", 0}, {"s8", 1}, {"s16", 2}};
-  const Argument argument = r["type"];
+  const Declaration argument = r["type"];
   const int type = argument.choice(kTypes);
   if (type != 2 && type != static_cast<int>(source)) argument.refuse("the type of the source, or s16");
   return type == 2;

@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "arguments.h"
+#include "declaration.h"
 #include "kernels/kernels.h"
 
 namespace unskew {
@@ -13,9 +13,9 @@ inline constexpr int64_t kMaximumCount = int64_t{1} << 40;
 // A kernel declaration with short accessors.
 class Reader {
  public:
-  Reader(const Argument& kernel, const KernelTarget& target) : target(target), kernel_(kernel) {}
+  Reader(const Declaration& kernel, const KernelTarget& target) : target(target), kernel_(kernel) {}
 
-  Argument operator[](const char* name) const { return kernel_.property(name); }
+  Declaration operator[](const char* name) const { return kernel_.property(name); }
   int64_t size(const char* name, int64_t minimum = 0) const { return (*this)[name].integer(minimum, kMaximumCount); }
   int32_t int32(const char* name) const { return static_cast<int32_t>((*this)[name].integer(INT32_MIN, INT32_MAX)); }
   ByteType byte_type(const char* name) const {
@@ -38,7 +38,7 @@ class Reader {
   // One of the choices; the first where the property is absent.
   template <class T, size_t N>
   T chosen(const char* name, const std::pair<const char*, T> (&choices)[N]) const {
-    const Argument argument = (*this)[name];
+    const Declaration argument = (*this)[name];
     return argument.absent() ? choices[0].second : argument.choice(choices);
   }
   Rounding rounding() const {
@@ -47,7 +47,7 @@ class Reader {
     return chosen("rounding", kRoundings);
   }
   int64_t element_bytes() const {
-    const Argument argument = (*this)["elementBytes"];
+    const Declaration argument = (*this)["elementBytes"];
     const int64_t bytes = argument.integer(1, 8);
     if (bytes != 1 && bytes != 2 && bytes != 4 && bytes != 8) argument.refuse("1, 2, 4 or 8");
     return bytes;
@@ -57,7 +57,7 @@ class Reader {
     return (*this)[name].tuple<N>(minimum, INT32_MAX);
   }
   std::vector<int64_t> shape() const {
-    const Argument argument = (*this)["shape"];
+    const Declaration argument = (*this)["shape"];
     std::vector<int64_t> shape = argument.integers(-1, 0, kMaximumCount);
     if (shape.size() > 16) argument.refuse("an array of at most 16 integers");
     return shape;
@@ -90,7 +90,7 @@ class Reader {
   const KernelTarget& target;
 
  private:
-  const Argument& kernel_;
+  const Declaration& kernel_;
 };
 
 struct KernelReader {
