@@ -29,7 +29,7 @@ export * from './ops/qnn_ops.ts';
 export { elementAt, forEachRun, isPerTensor } from './ops/qnn_parameters.ts';
 export { softmaxNear } from './ops/qnn_softmax.op.ts';
 export { nearestPosition, resizePositions, resizeScales } from './ops/resize_positions.ts';
-export { sliceView } from './ops/slice_view.ts';
+export { clampSlice, sliceView } from './ops/slice_view.ts';
 export * from './owned_results.ts';
 export * from './parse.ts';
 export * from './parse_type.ts';

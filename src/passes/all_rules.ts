@@ -12,6 +12,7 @@ import { foldMatmul, matmulRules } from './rules/matmul.rules.ts';
 import { pad } from './rules/pad.rule.ts';
 import { recentreSource } from './rules/recentre_source.rule.ts';
 import { recentreWeights } from './rules/recentre_weights.rule.ts';
+import { repeatSource } from './rules/repeat_source.rule.ts';
 import { s32Shift } from './rules/s32_shift.rule.ts';
 import { splitWeights } from './rules/split_weights.rule.ts';
 import { twoConv } from './rules/two_conv.rule.ts';
@@ -23,6 +24,7 @@ export const correctionRules: readonly AnyRule[] = [
   recentreWeights,
   windowSum,
   splitWeights,
+  repeatSource,
   recentreSource,
   fold,
   borderTable,

@@ -21,15 +21,17 @@ import {
 import { layerClass } from './cost/layer_class.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
+import { staysOneProduct } from './one_product.ts';
 import type { Pass, PassContext, PassResult } from './pass.ts';
 import { applyRules } from './rewrite/driver.ts';
 import { GraphEditor, type RewriteEvent } from './rewrite/editor.ts';
 import { type AnyRule, matchOf } from './rewrite/rule.ts';
 import { convTransposeRules } from './rules/conv_transpose.rules.ts';
 import { dropZeroPoint } from './rules/drop_zero_point.rule.ts';
-import { matmulRules, matmulWays, moveRight, rowSum } from './rules/matmul.rules.ts';
+import { matmulRules, matmulWays, moveRight, repeatLeft, rowSum } from './rules/matmul.rules.ts';
 import { recentreSource } from './rules/recentre_source.rule.ts';
 import { recentreWeights } from './rules/recentre_weights.rule.ts';
+import { repeatSource } from './rules/repeat_source.rule.ts';
 import { windowSum } from './rules/window_sum.rule.ts';
 import { zeroPointFree } from './rules/zero_point_free.rule.ts';
 import {
@@ -50,6 +52,7 @@ import type { Capabilities, Target } from './target.ts';
 export const weightRules: readonly AnyRule[] = [
   dropZeroPoint,
   recentreWeights,
+  repeatSource,
   windowSum,
   ...convTransposeRules.weights,
   ...matmulRules.weights,
@@ -64,9 +67,12 @@ const waysByProduct: Readonly<Partial<Record<OpKey, readonly Way[]>>> = {
 };
 const waysOf = byOp(waysByProduct);
 
+/** The rules that make one product of what others make two, and serve where a file has a form for it; others serve everywhere. */
+const repeatingRules: ReadonlySet<AnyRule> = new Set<AnyRule>([repeatSource, repeatLeft]);
+
 /** Rules that could have corrected a product: their misses say why a zero point is left. */
 export const productRules: readonly AnyRule[] = [
-  ...weightRules.filter(({ name }) => !name.startsWith('drop-')),
+  ...weightRules.filter((rule) => !rule.name.startsWith('drop-') && !repeatingRules.has(rule)),
   ...Object.values(waysByProduct).flatMap((list) => list.flatMap(({ rule }) => rule ?? [])),
 ];
 
@@ -83,7 +89,10 @@ export function correctWeights(graph: Graph, context: PassContext, strategy: Str
     ['auto', 'native'].includes(wantedFor(strategy, node)) && (target.takesZeroPoints?.(node, edited) ?? false);
   return applyRules(graph, [...weightRules, ...sourceRules(target.capabilities)], {
     ...context,
-    filter: (rule, node, edited) => !secondProducts.has(rule) || !stays(node, edited),
+    filter: (rule, node, edited) =>
+      repeatingRules.has(rule)
+        ? !target.capabilities.executes && staysOneProduct(edited, node)
+        : !secondProducts.has(rule) || !stays(node, edited),
   });
 }
 

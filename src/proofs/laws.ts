@@ -10,6 +10,7 @@
  *   conv(a, b), matmul(a, b)   a·b over the taps inside; a constant is one that is spread over the input
  *   qconv(a, b; za, zb)        conv(a − za, b − zb); a single zero point belongs to the operand whose letter it has
  *   pad(a, z)                  a inside and z outside: then no tap is out of the input
+ *   concat(a, b)               a and b one after the other, over taps of their own
  *   Σ b[o]                     b over all taps of the filter       Σ_k b[k, n]   b over the inner index
  *   s32(a), reshape(a), …      a: casts and movements change no number
  *
@@ -25,6 +26,8 @@ interface Sum {
   readonly outside: Polynomial;
   /** True for a padded source, which has values outside too. */
   readonly isPadded?: true;
+  /** The part behind, of several parts one after the other: each of them has taps of its own. */
+  readonly next?: Sum;
 }
 type Definitions = ReadonlyMap<string, string>;
 interface Equation {
@@ -36,6 +39,8 @@ const everywhere = (p: Polynomial): Sum => ({ inside: p, outside: p });
 const plus = (a: Sum, b: Sum, sign: 1 | -1 = 1): Sum => ({
   inside: add(a.inside, b.inside, sign),
   outside: add(a.outside, b.outside, sign),
+  // a number is the same in all parts
+  ...(a.next && { next: plus(a.next, b, sign) }),
 });
 const times = (a: Sum, b: Sum): Sum => ({
   inside: multiply(a.inside, b.inside),
@@ -43,8 +48,12 @@ const times = (a: Sum, b: Sum): Sum => ({
 });
 const NOTHING = everywhere(constant(0));
 
-/** The sum over the products of two operands. */
-const product = (a: Sum, b: Sum): Sum => (a.isPadded ? times(a, b) : { ...times(a, b), outside: constant(0) });
+/** The sum over the products of two operands, of all their parts. */
+function product(a: Sum, b: Sum): Sum {
+  assert(!a.next === !b.next, 'both operands of a product have as many parts');
+  const own = a.isPadded ? times(a, b) : { ...times(a, b), outside: constant(0) };
+  return a.next && b.next ? plus(own, product(a.next, b.next)) : own;
+}
 
 type Argument = { readonly text: string; readonly value: Sum };
 
@@ -66,6 +75,7 @@ const functions: Readonly<Record<string, (of: readonly Argument[], after: readon
   qconvᵀ: quantized,
   qmatmul: quantized,
   pad: ([a, z]) => ({ inside: a.value.inside, outside: z.value.outside, isPadded: true }),
+  concat: ([a, b]) => ({ ...a.value, next: b.value }),
   s32: same,
   f32: same,
   broadcast: same,

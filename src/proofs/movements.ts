@@ -1,5 +1,6 @@
 /** Operators that move elements or change their type: exact on any integer they may hold. */
 import {
+  clampSlice,
   dtypes,
   isFloat,
   isStatic,
@@ -8,6 +9,7 @@ import {
   type nnGather,
   type nnPad,
   type nnRecentre,
+  type nnSlice,
   type nnTranspose,
   numbersOf,
   type OpWith,
@@ -176,6 +178,20 @@ const gather: Evaluate<typeof nnGather> = ({ x, indices, attrs }, side) => {
   );
 };
 
+/** Each axis as its positions in the source. */
+const slice: Evaluate<typeof nnSlice> = ({ x, attrs: { starts, ends, axes, steps } }, side) => {
+  if (!isStatic(starts) || !isStatic(ends)) return unsupported('a slice between sizes');
+  return axes.reduce((v, given, i) => {
+    const axis = (given + v.shape.length) % v.shape.length;
+    const { first, count } = clampSlice(v.shape[axis], starts[i], ends[i], steps[i]);
+    return indexed(
+      v,
+      axis,
+      Array.from({ length: count }, (_, at) => first + at * steps[i]),
+    );
+  }, side.terms(x));
+};
+
 /** Each part among zeros, added up. */
 const concat: Evaluate<typeof nnConcat> = ({ xs, attrs, node }, side) => {
   const shape = side.shapeOf(node.id);
@@ -211,5 +227,6 @@ export const movements = {
   nnReshape: reshape,
   nnTranspose: transpose,
   nnGather: gather,
+  nnSlice: slice,
   nnConcat: concat,
 } satisfies Evaluators;

@@ -95,6 +95,10 @@ const matmulRules: Readonly<Partial<Record<string, Named>>> = {
     name: 'recentre-right',
     law: 'qmatmul(a, b; za, zb) = qmatmul(a, b − zb; za)   when −128 ≤ b − zb ≤ 127',
   },
+  'repeat-source': {
+    name: 'repeat-left',
+    law: 'qmatmul(a, b; za, zb) = qmatmul(concat(a, a), concat(ba, bb); za),   b − zb = ba + bb, all s8; a again only where bb is not 0',
+  },
   fold: { name: 'fold-matmul', law: 'qmatmul(a, b; za) = matmul(a, b) − za·Σ_k b[k, n]' },
   'zero-point-free': { name: 'zero-point-free-matmul', law: 'qmatmul(a, b) = matmul(a, b)' },
 };

@@ -3,7 +3,7 @@
  * that shows the last rewrites when a bound is hit, because rules that undo each other would run forever.
  */
 import { assert, fail } from '../../diagnostics/index.ts';
-import { formatType, type Graph, type GraphReader, type Node, sameShape, type Value } from '../../ir/index.ts';
+import { formatType, type Graph, type Node, sameShape, type Value } from '../../ir/index.ts';
 import { Algebra } from './algebra.ts';
 import { type EditResult, GraphEditor } from './editor.ts';
 import { type AnyRule, type Miss, matchOf } from './rule.ts';
@@ -12,7 +12,7 @@ export interface ApplyOptions {
   /** Called for every rule that looked at a node of its root operator and did not fire. */
   readonly onMiss?: (miss: Miss) => void;
   /** Restricts which rules may look at a node: how strategies are chosen per node. */
-  readonly filter?: (rule: AnyRule, node: Node, graph: GraphReader) => boolean;
+  readonly filter?: (rule: AnyRule, node: Node, graph: GraphEditor) => boolean;
 }
 
 /** Rewrites per node of the original graph after which rules are taken to run in circles. */

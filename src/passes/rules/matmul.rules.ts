@@ -12,6 +12,7 @@ import type { Way } from '../strategies.ts';
 import { dropZeroPointOf } from './drop_zero_point.rule.ts';
 import { foldOf } from './fold.rule.ts';
 import { recentreWeightsOf } from './recentre_weights.rule.ts';
+import { repeatSourceOf } from './repeat_source.rule.ts';
 import { zeroPointFreeOf } from './zero_point_free.rule.ts';
 
 type MatmulMatch = Match<typeof qnnMatmul.operands, typeof qnnMatmul.attrs>;
@@ -149,8 +150,10 @@ function rowZeroPoint(za: Value<ByteType>, a: Algebra): Value<'s32'> {
   return zeros.type.shape.length === 1 && size !== 1 ? a.reshape(zeros, [size, 1]) : zeros;
 }
 
+export const repeatLeft = repeatSourceOf(matmul);
+
 export const matmulRules = {
-  weights: [dropZeroPointOf(matmul), recentreWeightsOf(matmul), moveRight, vectorMatmul, rowSum],
+  weights: [dropZeroPointOf(matmul), recentreWeightsOf(matmul), repeatLeft, moveRight, vectorMatmul, rowSum],
   free: [zeroPointFreeOf(matmul)],
 } as const;
 
