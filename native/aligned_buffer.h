@@ -46,7 +46,8 @@ class AlignedBuffer {
   using Owned = std::unique_ptr<uint8_t, Free>;
 
   static Owned allocate(int64_t bytes) {
-    require(bytes >= 0 && bytes <= kMaximumSize, "a buffer of " + std::to_string(bytes) + " bytes is too large");
+    require(bytes >= 0 && bytes <= kMaximumSize,
+            [&] { return "a buffer of " + std::to_string(bytes) + " bytes is too large"; });
     const size_t rounded = (std::max(static_cast<size_t>(bytes), size_t{1}) + kAlignment - 1) / kAlignment * kAlignment;
     const bool mapped = rounded >= kMappedFrom;
     void* data = mapped ? mmap(nullptr, rounded, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 #include <vector>
 
 namespace unskew {
@@ -21,6 +22,13 @@ struct NoImplementation : InvalidArgument {
 
 inline void require(bool condition, const std::string& message) {
   if (!condition) throw InvalidArgument(message);
+}
+
+// `message` returns the text, which is made when it is needed alone.
+template <class Message>
+  requires std::is_invocable_r_v<std::string, Message>
+void require(bool condition, const Message& message) {
+  if (!condition) throw InvalidArgument(message());
 }
 
 // Sizes stay far below the range of int64_t, so that sums of a few of them cannot overflow.

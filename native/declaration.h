@@ -47,8 +47,8 @@ class Declaration : public Readings<Declaration> {
     bool same_but_for_numbers(const Node& other) const;
   };
 
-  Declaration(const DeclarationTree& tree, const Node* node, const Node* parent, std::string name = {})
-      : tree_(&tree), node_(node), parent_(parent), name_(std::move(name)) {}
+  Declaration(const DeclarationTree& tree, const Node* node, const Node* parent, const char* name = "")
+      : tree_(&tree), node_(node), parent_(parent), name_(name) {}
 
   bool is(Kind kind) const { return node_ != nullptr && node_->kind == kind; }
   std::string path() const;
@@ -57,7 +57,7 @@ class Declaration : public Readings<Declaration> {
   const DeclarationTree* tree_;
   const Node* node_;    // null: absent
   const Node* parent_;  // of an absent one
-  std::string name_;
+  const char* name_;    // a literal
 };
 
 // A copy of a value of JavaScript: booleans, numbers, strings, arrays and objects.

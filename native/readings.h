@@ -55,9 +55,11 @@ class Readings {
   // One of the names of a table of {name, meaning}.
   template <class Table>
   auto choice(const Table& table) const {
-    const std::string name = self().is_text() ? self().as_text() : "";
-    for (const auto& [known, meaning] : table) {
-      if (name == known) return meaning;
+    if (self().is_text()) {
+      const std::string& name = self().as_text();
+      for (const auto& [known, meaning] : table) {
+        if (name == known) return meaning;
+      }
     }
     std::string names;
     for (const auto& [known, meaning] : table) names += (names.empty() ? "'" : ", '") + std::string(known) + "'";

@@ -8,7 +8,7 @@ namespace {
 
 // One argument of a command: its rule and its place.
 struct Placed {
-  ArgumentRule rule;
+  const ArgumentRule* rule;
   const BufferRef* ref;  // null: absent
 };
 
@@ -33,7 +33,6 @@ class Compiler {
   CompiledPlan compile() {
     for (size_t i = 0; i < plan_.commands.size(); i++) {
       Command& command = plan_.commands[i];
-      what_ = "commands[" + std::to_string(i) + "] (" + command.name + ")";
       Step& step = compiled_.steps[i];
       step.name = command.name;
       at_ = i;
@@ -48,6 +47,9 @@ class Compiler {
   }
 
  private:
+  // The command, in messages.
+  std::string what() const { return "commands[" + std::to_string(at_) + "] (" + compiled_.steps[at_].name + ")"; }
+
   void find_taking_steps() {
     for (size_t i = 0; i < past_inputs_; i++) {
       if (compiled_.steps[i].primitive || !compiled_.steps[i].kernel.is_light) return;
@@ -57,8 +59,10 @@ class Compiler {
 
   void add_primitive(const Command& command, Step& step) {
     const PrimitiveCore& core = *command.primitive;
-    require(core.threads == plan_.threads, what_ + " was created for " + std::to_string(core.threads) +
-                                               " threads and the session has " + std::to_string(plan_.threads));
+    require(core.threads == plan_.threads, [&] {
+      return what() + " was created for " + std::to_string(core.threads) + " threads and the session has " +
+             std::to_string(plan_.threads);
+    });
     std::vector<ArgumentRule> rules;
     for (const auto& argument : core.arguments) {
       ArgumentRule rule{argument.name, static_cast<int64_t>(argument.desc.get_size()), argument.access};
@@ -103,75 +107,83 @@ class Compiler {
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {
     for (const auto& [name, ref] : command.arguments) {
       const bool known = std::any_of(rules.begin(), rules.end(), [&](const auto& rule) { return rule.name == name; });
-      std::string names;
-      for (const auto& rule : rules) names += (names.empty() ? "" : ", ") + rule.name;
-      require(known, what_ + " has no argument '" + name + "'; it has " + names);
+      require(known, [&] {
+        std::string names;
+        for (const auto& rule : rules) names += (names.empty() ? "" : ", ") + rule.name;
+        return what() + " has no argument '" + name + "'; it has " + names;
+      });
     }
     std::vector<Placed> placed;
+    placed.reserve(rules.size());
     for (const ArgumentRule& rule : rules) {
       const BufferRef* ref = nullptr;
       for (const auto& [name, candidate] : command.arguments) {
         if (name == rule.name) ref = &candidate;
       }
-      require(ref != nullptr || !rule.required, what_ + " lacks its argument '" + rule.name + "'");
+      require(ref != nullptr || !rule.required, [&] { return what() + " lacks its argument '" + rule.name + "'"; });
       if (ref != nullptr) check(rule, *ref);
-      placed.push_back({rule, ref});
+      placed.push_back({&rule, ref});
     }
     for (size_t i = 0; i < placed.size(); i++) {
       for (size_t j = 0; j < placed.size(); j++) {
-        if (i != j && placed[i].rule.access == Access::write) check_overlap(placed[i], placed[j]);
+        if (i != j && placed[i].rule->access == Access::write) check_overlap(placed[i], placed[j]);
       }
     }
     return placed;
   }
 
   void check(const ArgumentRule& rule, const BufferRef& ref) {
-    const std::string name = what_ + ": argument '" + rule.name + "'";
-    if (rule.constant) require(ref.space == Space::constant, name + " must be a constant");
+    const auto must = [&](bool condition, const auto& message) {
+      require(condition, [&] { return what() + ": argument '" + rule.name + "'" + message(); });
+    };
+    if (rule.constant) must(ref.space == Space::constant, [] { return " must be a constant"; });
     if (rule.access == Access::write) {
-      require(ref.space == Space::arena || ref.space == Space::output,
-              name + " is written to and cannot lie in " + space_name(ref.space));
+      must(ref.space == Space::arena || ref.space == Space::output,
+           [&] { return std::string(" is written to and cannot lie in ") + space_name(ref.space); });
     }
     int64_t available = 0;
     int64_t* alignment = nullptr;
     switch (ref.space) {
       case Space::arena:
-        require(ref.offset >= 0 && ref.offset <= plan_.arena_bytes, name + " starts outside the arena");
-        require(ref.offset % rule.alignment == 0, name + " must start at a multiple of " +
-                                                      std::to_string(rule.alignment) + ", not at " +
-                                                      std::to_string(ref.offset));
+        must(ref.offset >= 0 && ref.offset <= plan_.arena_bytes, [] { return " starts outside the arena"; });
+        must(ref.offset % rule.alignment == 0, [&] {
+          return " must start at a multiple of " + std::to_string(rule.alignment) + ", not at " +
+                 std::to_string(ref.offset);
+        });
         available = plan_.arena_bytes - ref.offset;
         break;
       case Space::constant: available = ref.memory->bytes(); break;
       case Space::input:
-        require(ref.index < plan_.input_bytes.size(),
-                name + " names input " + std::to_string(ref.index) + ", which is not there");
+        must(ref.index < plan_.input_bytes.size(),
+             [&] { return " names input " + std::to_string(ref.index) + ", which is not there"; });
         available = plan_.input_bytes[ref.index];
         alignment = &compiled_.input_alignment[ref.index];
         break;
       case Space::output:
-        require(ref.index < plan_.output_bytes.size(),
-                name + " names output " + std::to_string(ref.index) + ", which is not there");
+        must(ref.index < plan_.output_bytes.size(),
+             [&] { return " names output " + std::to_string(ref.index) + ", which is not there"; });
         available = plan_.output_bytes[ref.index];
         alignment = &compiled_.output_alignment[ref.index];
         break;
     }
     // A scratchpad in an output would be odd, but 64 bytes are only promised for memory of our own.
     if (alignment != nullptr) *alignment = std::max(*alignment, rule.alignment);
-    require(rule.bytes <= available, name + " needs " + std::to_string(rule.bytes) + " bytes and " +
-                                         space_name(ref.space) + " has " + std::to_string(available) + " there");
+    must(rule.bytes <= available, [&] {
+      return " needs " + std::to_string(rule.bytes) + " bytes and " + space_name(ref.space) + " has " +
+             std::to_string(available) + " there";
+    });
   }
 
   void check_overlap(const Placed& written, const Placed& other) {
     if (other.ref == nullptr || written.ref == nullptr) return;
     const BufferRef &a = *written.ref, &b = *other.ref;
-    if (a.space != b.space || written.rule.bytes == 0 || other.rule.bytes == 0) return;
-    const bool overlap = a.space == Space::output
-                             ? a.index == b.index
-                             : a.offset < b.offset + other.rule.bytes && b.offset < a.offset + written.rule.bytes;
-    const bool same = overlap && a.offset == b.offset && written.rule.bytes == other.rule.bytes;
-    const bool allowed = !overlap || (same && other.rule.in_place && written.rule.name == "destination");
-    require(allowed, what_ + ": argument '" + written.rule.name + "' overlaps '" + other.rule.name + "'");
+    const ArgumentRule &own = *written.rule, &its = *other.rule;
+    if (a.space != b.space || own.bytes == 0 || its.bytes == 0) return;
+    const bool overlap = a.space == Space::output ? a.index == b.index
+                                                  : a.offset < b.offset + its.bytes && b.offset < a.offset + own.bytes;
+    const bool same = overlap && a.offset == b.offset && own.bytes == its.bytes;
+    const bool allowed = !overlap || (same && its.in_place && own.name == "destination");
+    require(allowed, [&] { return what() + ": argument '" + own.name + "' overlaps '" + its.name + "'"; });
   }
 
   // Null for inputs and outputs, whose addresses each run brings.
@@ -190,7 +202,6 @@ class Compiler {
 
   SessionPlan& plan_;
   CompiledPlan compiled_;
-  std::string what_;
   size_t at_ = 0;  // the step
   size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
 };

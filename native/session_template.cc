@@ -38,7 +38,7 @@ bool equal_places(const BufferRef& a, const BufferRef& b) {
 // A whole number that a size can be.
 int64_t whole(double value, const char* what) {
   const bool good = value >= 0 && value <= static_cast<double>(kMaximumSize) && std::trunc(value) == value;
-  require(good, std::string(what) + " should be whole numbers from 0");
+  require(good, [&] { return std::string(what) + " should be whole numbers from 0"; });
   return static_cast<int64_t>(value);
 }
 
@@ -82,28 +82,24 @@ bool SessionTemplateCore::Declared::same_but_for_numbers(const Declared& other) 
 SessionTemplateCore::SessionTemplateCore(const Argument& spec, Isa isa)
     : threads_(usable_threads(thread_count(spec.property("threads")))),
       target_{isa, threads_},
-      arena_bytes_(static_cast<double>(spec.property("arenaBytes").integer(0, kMaximumSize))),
+      arena_bytes_(spec.property("arenaBytes").integer(0, kMaximumSize)),
       input_bytes_(spec.property("inputBytes").integers(-1, 0, kMaximumSize)),
       output_bytes_(spec.property("outputBytes").integers(-1, 0, kMaximumSize)) {
-  for (const Argument& command : spec.property("commands").elements()) commands_.emplace_back(command);
+  number_count_ = input_bytes_.size() + output_bytes_.size();
+  for (const Argument& argument : spec.property("commands").elements()) {
+    const Declared& command = commands_.emplace_back(argument);
+    if (command.kernel) number_count_ += command.kernel->numbers().size();
+    for (const auto& [name, ref] : command.arguments) offset_count_ += ref.space == Space::arena ? 1 : 0;
+  }
 }
 
 std::vector<double> SessionTemplateCore::numbers() const {
   std::vector<double> all;
+  all.reserve(number_count_);
   for (const auto* bytes : {&input_bytes_, &output_bytes_}) all.insert(all.end(), bytes->begin(), bytes->end());
   for (const Declared& command : commands_) {
     if (!command.kernel) continue;
     for (const double* number : command.kernel->numbers()) all.push_back(*number);
-  }
-  return all;
-}
-
-std::vector<int64_t> SessionTemplateCore::offsets() const {
-  std::vector<int64_t> all;
-  for (const Declared& command : commands_) {
-    for (const auto& [name, ref] : command.arguments) {
-      if (ref.space == Space::arena) all.push_back(ref.offset);
-    }
   }
   return all;
 }
@@ -116,7 +112,7 @@ bool SessionTemplateCore::same_but_for_numbers(const SessionTemplateCore& other)
 }
 
 void SessionTemplateCore::replace(const double* numbers, const double* offsets, int64_t arena_bytes) {
-  arena_bytes_ = static_cast<double>(arena_bytes);
+  arena_bytes_ = arena_bytes;
   for (auto* list : {&input_bytes_, &output_bytes_}) {
     for (int64_t& bytes : *list) bytes = whole(*numbers++, "bytes of inputs and outputs");
   }
@@ -133,7 +129,7 @@ void SessionTemplateCore::replace(const double* numbers, const double* offsets, 
 SessionPlan SessionTemplateCore::plan() const {
   SessionPlan plan;
   plan.threads = threads_;
-  plan.arena_bytes = static_cast<int64_t>(arena_bytes_);
+  plan.arena_bytes = arena_bytes_;
   plan.input_bytes = input_bytes_;
   plan.output_bytes = output_bytes_;
   plan.commands.reserve(commands_.size());
@@ -169,8 +165,8 @@ Napi::Value SessionTemplate::matches(const Napi::CallbackInfo& info) {
 
 Napi::Value SessionTemplate::session(const Napi::CallbackInfo& info) {
   const Argument sizes(info[0], "session: sizes");
-  const Napi::Float64Array numbers = sizes.property("numbers").doubles(state_->numbers().size());
-  const Napi::Float64Array offsets = sizes.property("offsets").doubles(state_->offsets().size());
+  const Napi::Float64Array numbers = sizes.property("numbers").doubles(state_->number_count());
+  const Napi::Float64Array offsets = sizes.property("offsets").doubles(state_->offset_count());
   state_->replace(numbers.Data(), offsets.Data(), sizes.property("arenaBytes").integer(0, kMaximumSize));
   return new_session(info.Env(), state_->plan());
 }

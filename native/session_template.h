@@ -20,8 +20,9 @@ class SessionTemplateCore {
 
   // The bytes of inputs and of outputs, then the numbers of each kernel.
   std::vector<double> numbers() const;
-  // The offsets in the arena that commands name, in their order.
-  std::vector<int64_t> offsets() const;
+  size_t number_count() const { return number_count_; }
+  // References to the arena, whose offsets can be replaced.
+  size_t offset_count() const { return offset_count_; }
   bool same_but_for_numbers(const SessionTemplateCore& other) const;
 
   // Of the numbers that it has.
@@ -40,15 +41,12 @@ class SessionTemplateCore {
     bool same_but_for_numbers(const Declared& other) const;
   };
 
-  // Calls `body` with a reference to each number.
-  template <class Self, class Body>
-  static void for_each_number(Self& self, const Body& body);
-
   int threads_;
   KernelTarget target_;
-  double arena_bytes_;
+  int64_t arena_bytes_;
   std::vector<int64_t> input_bytes_, output_bytes_;
   std::vector<Declared> commands_;
+  size_t number_count_ = 0, offset_count_ = 0;
 };
 
 class SessionTemplate : public Wrapped<SessionTemplate, std::shared_ptr<SessionTemplateCore>> {

@@ -1,6 +1,7 @@
 // Reads the declarations of kernels that move elements.
 #include "kernel_readers/reader.h"
 #include "kernels/gather_at.h"
+#include "kernels/range.h"
 
 namespace unskew {
 
@@ -44,10 +45,24 @@ KernelProgram gather_channels(const Reader& r) {
       {r.size("rows"), r.size("channels"), r["lanes"].integers(-1, 0, kMaximumCount), r["flip"].boolean()}, r.target);
 }
 
+KernelProgram range(const Reader& r) {
+  static constexpr std::pair<const char*, RangeType> kTypes[] = {{"s16", RangeType::s16},
+                                                                 {"s32", RangeType::s32},
+                                                                 {"s64", RangeType::s64},
+                                                                 {"f32", RangeType::f32},
+                                                                 {"f64", RangeType::f64}};
+  return make_range({r["type"].choice(kTypes), r.size("count")}, r.target);
+}
+
+KernelProgram numbers(const Reader& r) {
+  return make_numbers(r["values"].integers(-1, -(int64_t{1} << 53), int64_t{1} << 53), r.target);
+}
+
 }  // namespace
 
 const KernelReaders kMovementReaders = {{"copy", copy},     {"pad", pad},
                                         {"gather", gather}, {"gather-at", gather_at},
-                                        {"lookup", lookup}, {"gather-channels", gather_channels}};
+                                        {"lookup", lookup}, {"gather-channels", gather_channels},
+                                        {"range", range},   {"numbers", numbers}};
 
 }  // namespace unskew

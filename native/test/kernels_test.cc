@@ -3,6 +3,7 @@
 #include <cstdio>
 #include <future>
 
+#include "kernels/range.h"
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
 #include "kernels/kernels.h"
@@ -60,6 +61,10 @@ void elementwise() {
         [count = random_int(0, 300), size = random_int(1, 300), bytes = int64_t{1} << random_int(0, 3)](auto& t) {
           return make_lookup({bytes, size, count}, t);
         });
+  check("range", [=, count = random_int(0, 300), type = random_int(0, 4)](auto& t) {
+    return make_range({static_cast<RangeType>(type), count}, t);
+  });
+  check("numbers", [=](auto& t) { return make_numbers({outer, inner, -1}, t); });
   check("softmax", [=, length = random_int(1, 600), operation = random_int(0, 2)](auto& t) {
     return make_softmax({static_cast<SoftmaxOperation>(operation), outer, length, inner}, t);
   });

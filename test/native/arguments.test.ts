@@ -320,6 +320,56 @@ describe('wrong arguments', () => {
     expect(body).toThrow(message);
   });
 
+  it('of templates of sessions', () => {
+    const spec = {
+      threads: 1,
+      arenaBytes: 64,
+      inputBytes: [64],
+      outputBytes: [64],
+      commands: [
+        command(lut, { source: input, table, destination: { space: 'arena', offset: 0 } }),
+        command(lut, { source: { space: 'arena', offset: 0 }, table, destination: output }),
+      ],
+    };
+    const template = binding.sessionTemplate(spec);
+    expect([...template.numbers()]).toEqual([64, 64, 64, 64]);
+    expect(template.matches(binding.sessionTemplate({ ...spec, arenaBytes: 9 }))).toBe(true);
+    expect(template.matches(binding.sessionTemplate({ ...spec, outputBytes: [64, 64] }))).toBe(false);
+    expect(template.matches(binding.sessionTemplate({ ...spec, commands: spec.commands.slice(1) }))).toBe(false);
+    const sized = { numbers: Float64Array.of(8, 8, 8, 8), offsets: Float64Array.of(0, 0), arenaBytes: 8 };
+    const [from, to] = [Uint8Array.from({ length: 8 }, (_, i) => i), new Uint8Array(8)];
+    template.session(sized).runSync([from], [to]);
+    const bytes = Uint8Array.from({ length: 256 }, (_, i) => (i * 7 + 3) % 256);
+    const twice = binding.sessionTemplate({
+      ...spec,
+      commands: spec.commands.map((one) => ({ ...one, arguments: { ...one.arguments, table: constant(bytes) } })),
+    });
+    expect(template.matches(twice)).toBe(false);
+    expect(
+      twice.matches(
+        binding.sessionTemplate({
+          ...spec,
+          commands: spec.commands.map((one) => ({
+            ...one,
+            arguments: { ...one.arguments, table: constant(bytes.slice()) },
+          })),
+        }),
+      ),
+    ).toBe(true);
+    twice.session(sized).runSync([from], [to]);
+    expect([...to]).toEqual([...from].map((i) => bytes[bytes[i]]));
+    const refused = (sizes: object, message: string) =>
+      expect(() => template.session({ ...sized, ...sizes })).toThrow(message);
+    refused({ numbers: Float64Array.of(8) }, 'session: sizes.numbers must be a Float64Array of 4 numbers');
+    refused({ offsets: [0, 0] }, 'session: sizes.offsets must be a Float64Array of 2 numbers');
+    refused({ arenaBytes: -1 }, 'session: sizes.arenaBytes must be an integer from 0');
+    refused({ arenaBytes: 7 }, "argument 'destination' needs 8 bytes and the arena has 7 there");
+    refused({ offsets: Float64Array.of(0, 0.5) }, 'offsets should be whole numbers from 0');
+    refused({ numbers: Float64Array.of(Number.NaN, 8, 8, 8) }, 'bytes of inputs and outputs should be whole numbers');
+    refused({ numbers: Float64Array.of(8, 8, -3, 8) }, 'sessionTemplate: commands[0].kernel.count must be an integer');
+    expect(() => template.matches({} as Any)).toThrow('matches: template must be a SessionTemplate');
+  });
+
   it('of runs', async () => {
     const run = session(command(lut, { source: input, table, destination: output }));
     const [a, b] = [new Uint8Array(64), new Uint8Array(64)];

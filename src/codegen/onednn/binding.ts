@@ -143,6 +143,20 @@ export interface SessionSpec {
   readonly commands: readonly Command[];
 }
 
+/** A list of commands whose numbers can change: a session for other sizes takes about a tenth of the time. */
+export interface SessionTemplate {
+  /** `inputBytes`, `outputBytes` and the numbers of each kernel, in their order. */
+  numbers(): Float64Array;
+  /** True when the other one differs in numbers, offsets in the arena and its size alone. Constants are equal when their bytes are. */
+  matches(other: SessionTemplate): boolean;
+  /** A session with other numbers, and other offsets for the references to the arena in the order of commands and arguments. Checked as in `session`. */
+  session(sizes: {
+    readonly numbers: Float64Array;
+    readonly offsets: Float64Array;
+    readonly arenaBytes: number;
+  }): NativeSession;
+}
+
 export interface NativeSession {
   /**
    * Runs on an executor thread; the event loop stays free. Runs of a session are queued in order. Sessions of more than
@@ -213,6 +227,7 @@ export interface OneDnnBinding {
   /** A constant packed once into the layout a primitive wants. */
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
   session(spec: SessionSpec): NativeSession;
+  sessionTemplate(spec: SessionSpec): SessionTemplate;
 
   /**
    * The sums over the rows, by block and column of blocks × rows × length signed bytes: of all bytes, and of the

@@ -1,4 +1,7 @@
-/** Kernels that move elements. */
+/** Kernels that move elements, or make them of nothing. */
+
+/** Element types of ranges. */
+export const rangeTypes = ['s16', 's32', 's64', 'f32', 'f64'] as const;
 
 export type MovementKernel =
   /** N-D gather-scatter copy of elements of 1, 2, 4 or 8 bytes: transposes, concatenations, slices, layout changes. */
@@ -55,4 +58,8 @@ export type MovementKernel =
       readonly channels: number;
       readonly lanes: readonly number[];
       readonly flip: boolean;
-    };
+    }
+  /** destination[i] = start + i·delta, integers modulo 2^bits, floats in binary64, rounded once. */
+  | { readonly name: 'range'; readonly type: (typeof rangeTypes)[number]; readonly count: number }
+  /** destination s64 = values. */
+  | { readonly name: 'numbers'; readonly values: readonly number[] };

@@ -30,3 +30,15 @@ export const orElementwise = <V extends { readonly node: Node }>(own: {
   lower: (view: V, r: Recorder) =>
     own.refuses?.(view, new GraphView(r.graph)) === undefined ? own.lower(view, r) : asProgram.lower(view, r),
 });
+
+/** The same where primitives are asked for; a program else, which is as fast. */
+export const orPrimitive = <V extends { readonly node: Node }>(own: {
+  readonly refuses?: (view: V, graph: GraphView) => string | undefined;
+  readonly lower: (view: V, r: Recorder) => void;
+}) => {
+  const either = orElementwise(own);
+  return {
+    refuses: either.refuses,
+    lower: (view: V, r: Recorder) => (r.kernels === 'onednn' ? either : asProgram).lower(view, r),
+  };
+};

@@ -4,7 +4,7 @@ import type { Recorder } from '../recorder.ts';
 import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
-import { elementwiseLowerings, orElementwise } from './elementwise_lowerings.ts';
+import { elementwiseLowerings, orElementwise, orPrimitive } from './elementwise_lowerings.ts';
 import * as float from './float.ts';
 import { linearResize } from './linear_resize.ts';
 import type { GraphView, Lowering, Lowerings } from './lowering.ts';
@@ -17,6 +17,7 @@ import * as quantized from './quantized.ts';
 import * as quantizedBinary from './quantized_binary.ts';
 import * as quantizedPool from './quantized_pool.ts';
 import { quantizedConv, quantizedMatmul, scaledConv, scaledMatmul } from './quantized_product.ts';
+import { range, shape } from './range.ts';
 import * as rearrange from './rearrange.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
@@ -74,6 +75,8 @@ const table = {
   nnConcat: movement.concat,
   nnExpand: movement.expand,
   nnPad: movement.pad,
+  nnRange: range,
+  nnShape: shape,
   nnSlice: picking.slice,
   nnGather: picking.gather,
   nnGatherNd: picking.gatherNd,
@@ -104,10 +107,10 @@ const table = {
 
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,
-  nnAdd: orElementwise(float.binary('add', true)),
-  nnSub: orElementwise(float.binary('sub', false)),
-  nnMul: orElementwise(float.binary('mul', true)),
-  nnDiv: orElementwise(float.binary('div', false)),
+  nnAdd: orPrimitive(float.binary('add', true)),
+  nnSub: orPrimitive(float.binary('sub', false)),
+  nnMul: orPrimitive(float.binary('mul', true)),
+  nnDiv: orPrimitive(float.binary('div', false)),
   nnCast: orElementwise(float.sameType),
   nnSoftmax: softmax.softmax,
   nnLogSoftmax: softmax.logSoftmax,
