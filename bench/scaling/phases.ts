@@ -54,7 +54,7 @@ export function timePhases(shape: ShapeName, size: number, report: (times: Phase
     const compiled = { graph: selected, target: machine, certificate, strategies: legalized.strategies };
     const bound = timed('specialize', () => specialize(selected, new Map([['N', 2]])));
     timed('plan', () => planGraph(bound, asked));
-    const executable = timed('plan + sessions', () => new Executable(bound, asked));
+    const executable = timed('plan + sessions', () => Executable.of(bound, asked));
     const feeds = Object.fromEntries(bound.inputs.map((id) => [id, feedOf(bound, id)]));
     timed('run', () => executable.runSync(feeds));
     timed('interpret', () => interpret(bound, feeds));

@@ -39,7 +39,7 @@ export function compiledSide(
 ): Side {
   const asked = openHere(usualBackend, threads, kernels);
   const execute = (compiled: Graph, feeds: Feeds): Tensors => {
-    const executable = new Executable(specialize(compiled, checkFeeds(compiled, feeds)), asked);
+    const executable = Executable.of(specialize(compiled, checkFeeds(compiled, feeds)), asked);
     try {
       return executable.runSync(feeds);
     } finally {

@@ -55,6 +55,17 @@ export interface Plan {
   /** Bytes that a node takes while it runs, besides its operands and results; absent: none. */
   readonly scratch?: (node: Node) => number;
   open(): Session;
+  /** The same as numbers in a form; absent where a plan is not made of numbers. */
+  form?(): PlanForm;
+}
+
+/** A plan as numbers in a form, which may be the form of plans of other sizes too. */
+export interface PlanForm {
+  readonly numbers: Float64Array;
+  /** True when another plan differs in numbers alone. */
+  matches(other: PlanForm): boolean;
+  /** The plan of this form with other numbers. */
+  with(numbers: Float64Array): Plan;
 }
 
 /** Inputs and outputs are in the order of the region. Results are memory of their own. */

@@ -9,6 +9,7 @@ export type { CostModel } from './cost/model.ts';
 export { type CostRow, costIn, distanceOf } from './cost/table.ts';
 export { foldConstants, foldWeights } from './fold_constants.ts';
 export { groupQdq, qdqRules } from './group_qdq.ts';
+export { lazily } from './lazily.ts';
 export { leadsToStep } from './leads_to_step.ts';
 export { type CorrectionOptions, correctionOptions, legalizeFor } from './legalize.ts';
 export type { LegalizeResult } from './legalize_result.ts';

@@ -1,7 +1,6 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import { availableParallelism } from 'node:os';
 import {
-  type Backend,
   type CompiledModel,
   type Fallback,
   fallbacksOf,
@@ -10,6 +9,7 @@ import {
   kernelChoices,
   MOST_THREADS,
   type NodeTime,
+  PlanFamilies,
   readCompiledFile,
   select,
   type TargetDescription,
@@ -27,7 +27,6 @@ import {
   isOp,
   opaqueOp,
   refuseTooLarge,
-  specialize,
   symbolsIn,
   type Tensor,
   type TensorLike,
@@ -110,7 +109,7 @@ export class Model {
   readonly #kernels: KernelChoice | undefined;
   readonly #keptShapes: number;
   /** Of all sizes, which share constants. */
-  #backends: readonly Backend[] | undefined;
+  #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
@@ -179,7 +178,7 @@ export class Model {
     this.#disposed = true;
     for (const executable of this.#executables.values()) executable.dispose();
     this.#executables.clear();
-    this.#backends = undefined;
+    this.#families = undefined;
   }
 
   #prepare(feeds: Feed): { tensors: Feeds; bindings: ReadonlyMap<string, number> } {
@@ -197,8 +196,8 @@ export class Model {
       return known;
     }
     this.#evict(this.#keptShapes - 1);
-    this.#backends ??= openHere(this.backend, this.#threads, this.#kernels);
-    const made = new Executable(specialize(this.#compiled.graph, bindings), this.#backends);
+    this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.backend, this.#threads, this.#kernels));
+    const made = Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
     return made;
   }

@@ -1,6 +1,14 @@
 /** A graph brought to life: a session of a back end for each of its parts. */
 
-import { type Backend, type NodeTime, type Part, planGraph, type Session, type Step } from '../codegen/index.ts';
+import {
+  type Backend,
+  type NodeTime,
+  type Part,
+  type PlanFamilies,
+  planGraph,
+  type Session,
+  type Step,
+} from '../codegen/index.ts';
 import { assert, fail, formatBytes } from '../diagnostics/index.ts';
 import {
   constantOf,
@@ -10,6 +18,7 @@ import {
   type Graph,
   type ITensor,
   refuseTooLarge,
+  specialize,
   type ValueId,
 } from '../ir/index.ts';
 import { memoryFor } from './free_memory.ts';
@@ -66,11 +75,22 @@ class Values {
  */
 export class Executable {
   readonly parts: readonly Part[];
+  /** Sizes may be symbols in it. */
   readonly #graph: Graph;
+  readonly #sized: () => Graph;
   readonly #steps: readonly LiveStep[];
   readonly #bytesOfRun: number;
   #running = 0;
   #disposed = false;
+
+  /** @throws UnskewError U1006 when the system has no more memory, U5002 when it gives no more threads */
+  private constructor(graph: Graph, sized: () => Graph, steps: readonly Step[]) {
+    this.#graph = graph;
+    this.#sized = sized;
+    this.parts = steps.map(({ part }) => part);
+    this.#steps = withinMeans(sized, () => liveSteps(steps));
+    this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
+  }
 
   /**
    * Plans a graph of static shapes.
@@ -78,14 +98,24 @@ export class Executable {
    * @param backends in the order in which they are asked
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
-  constructor(graph: Graph, backends: readonly Backend[]) {
+  static of(graph: Graph, backends: readonly Backend[]): Executable {
+    const sized = () => graph;
     refuseTooLarge(graph, 'now');
-    const steps = withinMeans(graph, () => planGraph(graph, backends));
+    const steps = withinMeans(sized, () => planGraph(graph, backends));
     refuseTooLargePlans(graph, steps);
-    this.#graph = graph;
-    this.parts = steps.map(({ part }) => part);
-    this.#steps = withinMeans(graph, () => liveSteps(steps));
-    this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
+    return new Executable(graph, sized, steps);
+  }
+
+  /**
+   * The graph of `families` at these sizes. A plan that follows from others is small, so that no memory is looked for before it is taken.
+   *
+   * @throws UnskewError as `of` does
+   */
+  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>): Executable {
+    const { graph, backends } = families;
+    const member = families.memberAt(sizes);
+    const sized = () => specialize(graph, sizes);
+    return member ? new Executable(graph, sized, [member]) : Executable.of(sized(), backends);
   }
 
   /** Runs that have not ended. */
@@ -111,7 +141,7 @@ export class Executable {
       }
       if (!this.#disposed) return values.results();
     } catch (error) {
-      if (!this.#disposed) throw explained(error, this.#graph);
+      if (!this.#disposed) throw explained(error, this.#sized());
     } finally {
       this.#running--;
     }
@@ -119,7 +149,7 @@ export class Executable {
   }
 
   runSync(feeds: Feeds): Record<string, ITensor> {
-    return withinMeans(this.#graph, () => {
+    return withinMeans(this.#sized, () => {
       const values = new Values(this.#graph, feeds);
       for (const { part, session } of this.#steps) values.setOutputs(part, session.runSync(values.inputsOf(part)));
       return values.results();

@@ -29,13 +29,14 @@ function lackOf(error: unknown): 'memory' | 'threads' | undefined {
 /**
  * Runs `body`, which may find the system without memory or threads.
  *
+ * @param graph asked for when that happens
  * @throws UnskewError U1006 for memory, U5002 for threads; any other error of `body`
  */
-export function withinMeans<T>(graph: Graph, body: () => T): T {
+export function withinMeans<T>(graph: () => Graph, body: () => T): T {
   try {
     return body();
   } catch (error) {
-    throw explained(error, graph);
+    throw explained(error, graph());
   }
 }
 

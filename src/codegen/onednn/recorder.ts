@@ -46,7 +46,7 @@ import {
   plainStrides,
 } from './layout.ts';
 import type { KernelChoice, Machine } from './machine.ts';
-import { planMemory } from './memory_plan.ts';
+import { type Lifetime, planMemory } from './memory_plan.ts';
 
 /** A buffer of the segment. Fixed ones are inputs, outputs and constants; the others go to the arena. */
 export class Buffer {
@@ -59,6 +59,16 @@ export class Buffer {
     this.bytes = bytes;
     this.fixed = fixed;
   }
+}
+
+/** The commands of a segment. */
+export interface Recording {
+  readonly spec: SessionSpec;
+  /** The node that each command belongs to. */
+  readonly labels: readonly string[];
+  /** The buffers of the arena, and which one each reference of a command to the arena means, in their order. */
+  readonly arena: readonly Lifetime[];
+  readonly places: readonly number[];
 }
 
 interface Recorded {
@@ -223,18 +233,21 @@ export class Recorder {
   }
 
   /** Ends the segment: outputs are put in place, buffers get their offsets. */
-  finish(): { spec: SessionSpec; labels: readonly string[] } {
+  finish(): Recording {
     for (const [id, output] of this.#outputs) {
       const source = this.use(id, 'row-major');
       if (source !== output) this.#copy(id, source, 'row-major', output, 'row-major');
     }
     const arena = this.#buffers.filter((b) => b.last >= 0);
     const { offsets, bytes } = planMemory(arena);
-    const placed = new Map(arena.map((b, i) => [b, { space: 'arena', offset: offsets[i] } as const]));
+    const placed = new Map(arena.map((buffer, at) => [buffer, at]));
+    const places: number[] = [];
     const refOf = (buffer: Buffer): BufferRef => {
-      const ref = buffer.fixed ?? placed.get(buffer);
-      assert(ref, 'a buffer of the arena has no place');
-      return ref;
+      if (buffer.fixed) return buffer.fixed;
+      const at = placed.get(buffer);
+      assert(at !== undefined, 'a buffer of the arena has no place');
+      places.push(at);
+      return { space: 'arena', offset: offsets[at] };
     };
     const commands = this.#commands.map(({ make, buffers }) =>
       make(Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, refOf(buffer)]))),
@@ -243,6 +256,8 @@ export class Recorder {
     return {
       spec: { threads: this.threads, arenaBytes: bytes, inputBytes: this.#inputBytes, outputBytes, commands },
       labels: this.#labels,
+      arena,
+      places,
     };
   }
 

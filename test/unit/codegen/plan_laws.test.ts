@@ -170,7 +170,7 @@ describe('a plan', () => {
       return { x: tensor('f32', values(5), SHAPE), y: tensor('f32', values(7), SHAPE) };
     };
     holds((graph) => {
-      const executable = new Executable(graph, asked);
+      const executable = Executable.of(graph, asked);
       for (const seed of [0, 5, 0]) expect(executable.runSync(feeds(seed))).toEqual(interpret(graph, feeds(seed)));
       executable.dispose();
     });

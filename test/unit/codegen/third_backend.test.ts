@@ -100,7 +100,7 @@ describe.each([false, true])('three back ends, the second of which answers later
   it('compute the meaning together, of feeds as they were at the call', async () => {
     await fc.assert(
       fc.asyncProperty(graphs, async (graph) => {
-        const executable = new Executable(graph, asked);
+        const executable = Executable.of(graph, asked);
         const x = tensor('f32', Float32Array.of(-1, 2, -3, 4), [4]);
         const expected = interpret(graph, { x });
         expect(executable.runSync({ x })).toEqual(expected);

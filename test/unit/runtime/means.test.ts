@@ -52,6 +52,6 @@ describe('an error for want of memory or threads', () => {
     const body = () => {
       throw error;
     };
-    expect(() => withinMeans(relu(), body)).toThrow(error);
+    expect(() => withinMeans(relu, body)).toThrow(error);
   });
 });

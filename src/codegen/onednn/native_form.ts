@@ -1,0 +1,65 @@
+/** A native plan as numbers in a form: the template of its session, the buffers of its arena, the shapes of its results. */
+import type { Node, StaticType } from '../../ir/index.ts';
+import type { Plan, PlanForm } from '../backend.ts';
+import type { OneDnnBinding, SessionTemplate } from './binding.ts';
+import { type Lifetime, planMemory } from './memory_plan.ts';
+import { bytesOfPlan, open } from './open_session.ts';
+import type { Recording } from './recorder.ts';
+
+export class NativeForm implements PlanForm {
+  readonly numbers: Float64Array;
+  readonly #nodes: readonly Node[];
+  readonly #recording: Recording;
+  readonly #types: readonly StaticType[];
+  readonly #template: SessionTemplate;
+  /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
+  readonly #ofTemplate: number;
+
+  constructor(nodes: readonly Node[], recording: Recording, types: readonly StaticType[], binding: OneDnnBinding) {
+    this.#nodes = nodes;
+    this.#recording = recording;
+    this.#types = types;
+    this.#template = binding.sessionTemplate(recording.spec);
+    const numbers = this.#template.numbers();
+    this.#ofTemplate = numbers.length;
+    const bytes = recording.arena.map((buffer) => buffer.bytes);
+    this.numbers = Float64Array.of(...numbers, ...bytes, ...types.flatMap(({ shape }) => shape));
+  }
+
+  matches(other: PlanForm): boolean {
+    if (!(other instanceof NativeForm)) return false;
+    const [mine, theirs] = [this.#recording, other.#recording];
+    const sameLives =
+      mine.arena.length === theirs.arena.length &&
+      mine.arena.every(({ first, last }, i) => first === theirs.arena[i].first && last === theirs.arena[i].last);
+    const samePlaces =
+      mine.places.length === theirs.places.length && mine.places.every((at, i) => at === theirs.places[i]);
+    return (
+      sameLives &&
+      samePlaces &&
+      this.#types.every(({ shape }, i) => shape.length === other.#types[i].shape.length) &&
+      this.#template.matches(other.#template)
+    );
+  }
+
+  with(numbers: Float64Array): Plan {
+    const { arena, places, spec, labels } = this.#recording;
+    let at = this.#ofTemplate;
+    const buffers = arena.map(({ first, last }): Lifetime => ({ first, last, bytes: numbers[at++] }));
+    const types = this.#types.map(({ dtype, shape }): StaticType => ({ dtype, shape: shape.map(() => numbers[at++]) }));
+    const { offsets, bytes } = planMemory(buffers);
+    const border = numbers.subarray(0, spec.inputBytes.length + spec.outputBytes.length);
+    return {
+      ...bytesOfPlan(bytes, [...border]),
+      open: () =>
+        open(
+          { nodes: this.#nodes, labels, types },
+          this.#template.session({
+            numbers: numbers.subarray(0, this.#ofTemplate),
+            offsets: Float64Array.from(places, (place) => offsets[place]),
+            arenaBytes: bytes,
+          }),
+        ),
+    };
+  }
+}

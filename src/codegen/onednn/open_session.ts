@@ -1,0 +1,61 @@
+/** A session of the addon as the runtime sees it. */
+import { fail, messageOf, systemCode } from '../../diagnostics/index.ts';
+import { bytesOf, type ITensor, type Node, newArray, type StaticType, sizeOf, viewAs } from '../../ir/index.ts';
+import type { Plan, Session } from '../backend.ts';
+import type { NativeSession } from './binding.ts';
+
+export const bytesOfPlan = (arena: number, border: readonly number[]): Pick<Plan, 'bytes' | 'bytesOfRun'> => {
+  const bytesOfRun = border.reduce((total, bytes) => total + bytes, 0);
+  return { bytesOfRun, bytes: arena + bytesOfRun };
+};
+
+/** What JavaScript knows of a session. */
+export interface Opened {
+  readonly nodes: readonly Node[];
+  readonly labels: readonly string[];
+  /** Of the outputs. */
+  readonly types: readonly StaticType[];
+}
+
+export function open({ nodes, labels, types }: Opened, session: NativeSession): Session {
+  const fresh = () =>
+    types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
+  return {
+    run: async (inputs) => {
+      const results = await session.run(buffersOf(inputs)).catch(refusedPosition);
+      return types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
+    },
+    runSync(inputs) {
+      const results = fresh();
+      withPositions(() => session.runSync(buffersOf(inputs), buffersOf(results)));
+      return results;
+    },
+    profile(inputs) {
+      const results = fresh();
+      const perCommand = withPositions(() => session.profile(buffersOf(inputs), buffersOf(results)));
+      const byNode = new Map<string, number>();
+      labels.forEach((label, i) => {
+        byNode.set(label, (byNode.get(label) ?? 0) + perCommand[i]);
+      });
+      const times = nodes.map(({ id, op }) => ({ node: id, op, microseconds: byNode.get(id) ?? 0 }));
+      return { outputs: results, times };
+    },
+    dispose: () => session.dispose(),
+  };
+}
+
+/** Fails as the interpreter does where a position that was computed lies outside of its axis. */
+function refusedPosition(error: unknown): never {
+  if (systemCode(error) === 'ERR_POSITION') fail('U2005', messageOf(error));
+  throw error;
+}
+
+function withPositions<T>(run: () => T): T {
+  try {
+    return run();
+  } catch (error) {
+    return refusedPosition(error);
+  }
+}
+
+const buffersOf = (tensors: readonly ITensor[]): Uint8Array[] => tensors.map(({ data }) => bytesOf(data));

@@ -1,0 +1,110 @@
+/** A network at many sizes whose plans follow from a few: every result is that of the interpreter. */
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { PlanFamilies } from '../../src/codegen/index.ts';
+import { type Graph, GraphBuilder, interpret, specialize, tensor } from '../../src/ir/index.ts';
+import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
+import { nnConcat, nnReshape, nnShape, nnTranspose } from '../../src/ir/ops/nn_movement.op.ts';
+import { nnLayerNorm } from '../../src/ir/ops/nn_norm.op.ts';
+import { nnRange } from '../../src/ir/ops/nn_range.op.ts';
+import { nnReduceMean } from '../../src/ir/ops/nn_reduce.op.ts';
+import { nnSlice } from '../../src/ir/ops/nn_slice.op.ts';
+import { nnSoftmax } from '../../src/ir/ops/nn_softmax.op.ts';
+import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
+import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
+import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
+import { openHere } from '../../src/runtime/backends.ts';
+import { compileGraph } from '../../src/runtime/compile.ts';
+import { Executable } from '../../src/runtime/executable.ts';
+import { feedsOf } from '../../src/testing/index.ts';
+
+const bytes = (shape: readonly number[], seed: number) =>
+  tensor(
+    'u8',
+    Uint8Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => (i * 37 + seed) % 256),
+    shape,
+  );
+const floats = (count: number, first: number) =>
+  tensor(
+    'f32',
+    Float32Array.from({ length: count }, (_, i) => first + i / 8),
+    [count],
+  );
+const scalar = (value: bigint) => tensor('s64', BigInt64Array.of(value), []);
+
+/** Attention over `length` positions of a batch, with what stands around it. */
+function attention(): Graph {
+  const b = new GraphBuilder();
+  const x = b.input('x', 'f32', ['batch', 'length', 24]);
+  const mask = b.input('mask', 'f32', ['batch', 1, 1, 'length']);
+  const normal = b.emit(nnLayerNorm, { x, scale: b.constant(floats(24, 1)), bias: b.constant(floats(24, -1)) });
+  const { y: byte, zp } = b.emit(qnnDynamicQuantize, { x: normal });
+  const sums = b.emit(qnnMatmul, {
+    a: byte,
+    b: b.constant(bytes([24, 24], 2)),
+    za: zp,
+    zb: b.constant(tensor('u8', [131], [])),
+  });
+  const heads = b.emit(
+    nnTranspose,
+    { x: b.emit(nnReshape, { x }, { shape: ['batch', 'length', 4, 6] }) },
+    { perm: [0, 2, 1, 3] },
+  );
+  const scores = b.emit(nnMatmul, { a: heads, b: b.emit(nnTranspose, { x: heads }, { perm: [0, 1, 3, 2] }) });
+  const weights = b.emit(nnSoftmax, { x: b.emit(nnAdd, { a: scores, b: mask }) }, { axis: -1 });
+  const mixed = b.emit(nnMatmul, { a: weights, b: heads });
+  const joined = b.emit(nnConcat, { xs: [x, x] }, { axis: 1 });
+  const tail = b.emit(nnSlice, { x: joined }, { starts: [3], ends: [-2], axes: [1], steps: [1] });
+  const positions = b.emit(
+    nnRange,
+    { start: b.constant(scalar(5n)), delta: b.constant(scalar(-3n)) },
+    { count: ['length'] },
+  );
+  const mean = b.emit(nnReduceMean, { x: tail }, { axes: [1], keepdims: false });
+  // in front of a quantization products of floats are exact
+  const step = b.emit(qnnDynamicQuantize, { x: mixed });
+  return b.finish([sums, step.y, step.scale, mean, positions, b.emit(nnShape, { x: tail })]);
+}
+
+/** A convolution whose image grows. */
+function convolution(): Graph {
+  const b = new GraphBuilder();
+  const image = b.emit(qnnDynamicQuantize, { x: b.input('image', 'f32', ['batch', 16, 'length', 9]) });
+  const attrs = { strides: [1, 2], dilations: [1, 1], pads: [1, 1, 1, 1], group: 1 };
+  const w = b.constant(bytes([70, 16, 3, 3], 1));
+  return b.finish([b.emit(qnnConv, { x: image.y, w, zx: image.zp, zw: b.constant(bytes([70], 5)) }, attrs)]);
+}
+
+const sizes = fc.record({ batch: fc.integer({ min: 1, max: 5 }), length: fc.integer({ min: 3, max: 40 }) });
+
+describe.each([
+  ['attention', attention()],
+  ['convolution', convolution()],
+])('%s', (_, network) => {
+  it.each([
+    [
+      'one symbol',
+      fc.array(sizes, { minLength: 4, maxLength: 12 }).map((all) => all.map((one) => ({ ...one, batch: 1 }))),
+    ],
+    ['two symbols', fc.array(sizes, { minLength: 6, maxLength: 14 })],
+  ])('equals the interpreter at all sizes of %s', (_, runs) => {
+    const { graph } = compileGraph(network, { threads: 1 });
+    let members = 0;
+    fc.assert(
+      fc.property(runs, (all) => {
+        const families = new PlanFamilies(graph, openHere('onednn', 1));
+        for (const one of all) {
+          const bound = new Map(Object.entries(one));
+          const feeds = feedsOf(specialize(graph, bound), { pattern: 'random', seed: one.length });
+          const executable = Executable.at(families, bound);
+          expect(executable.runSync(feeds)).toEqual(interpret(graph, feeds));
+          executable.dispose();
+          if (families.memberAt(bound)) members++;
+        }
+      }),
+      { numRuns: 8 },
+    );
+    expect(members).toBeGreaterThan(10);
+  });
+});

@@ -1,0 +1,125 @@
+/** A family holds where its plans are what it says, and nowhere else: plans of a back end of this test are lists of numbers. */
+import { describe, expect, it } from 'vitest';
+import type { Backend, Plan, PlanForm } from '../../../src/codegen/backend.ts';
+import { PlanFamilies } from '../../../src/codegen/plan_families.ts';
+import { type Graph, GraphBuilder, typeOf } from '../../../src/ir/index.ts';
+import { nnAbs } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { portableBackend } from '../../../src/runtime/backends.ts';
+
+/** A network over [n, 12, m]. */
+function network(): Graph {
+  const b = new GraphBuilder();
+  return b.finish([b.emit(nnAbs, { x: b.input('x', 'f32', ['n', 12, 'm']) })]);
+}
+
+interface Known {
+  readonly numbers: readonly number[];
+  readonly kind?: string;
+}
+
+/** Plans that are `known` of the sizes; `asked` are the sizes for which one was made. */
+function families(known: (n: number, m: number) => Known) {
+  const asked: string[] = [];
+  const formOf = ({ numbers, kind = '' }: Known): PlanForm & { readonly kind: string } => ({
+    kind,
+    numbers: Float64Array.from(numbers),
+    matches: (other) => (other as PlanForm & { kind: string }).kind === kind,
+    with: (values) => planOf({ numbers: [...values], kind }),
+  });
+  const planOf = (known: Known): Plan => ({
+    bytes: known.numbers[0],
+    bytesOfRun: 0,
+    open: () => expect.fail('nothing runs here'),
+    form: () => formOf(known),
+  });
+  const backend: Backend = {
+    ...portableBackend,
+    accepts: () => undefined,
+    plan({ graph }) {
+      const [n, , m] = typeOf(graph, graph.inputs[0]).shape as number[];
+      asked.push(`${n} ${m}`);
+      return planOf(known(n, m));
+    },
+  };
+  const made = new PlanFamilies(network(), [backend]);
+  const at = (n: number, m: number): number | undefined =>
+    made.memberAt(
+      new Map([
+        ['n', n],
+        ['m', m],
+      ]),
+    )?.plan.bytes;
+  return { at, asked };
+}
+
+describe('PlanFamilies', () => {
+  it('the second set of sizes begins a family of the symbol that changed', () => {
+    const { at, asked } = families((n, m) => ({ numbers: [100 * n + m * m] }));
+    expect(at(1, 40)).toBe(undefined);
+    expect(asked).toEqual([]);
+    expect(at(1, 41)).toBe(100 + 41 * 41);
+    const before = asked.length;
+    for (const m of [7, 100, 999, 4000]) expect(at(1, m)).toBe(100 + m * m);
+    expect(asked.length).toBe(before);
+    expect(asked).not.toContain('1 41');
+  });
+
+  it('both symbols vary where both changed', () => {
+    const { at } = families((n, m) => ({ numbers: [n * m * m + 3 * n] }));
+    at(20, 40);
+    expect(at(21, 45)).toBe(21 * 45 * 45 + 63);
+    expect(at(100, 33)).toBe(100 * 33 * 33 + 300);
+  });
+
+  it('sizes that equal a known size, 1 or each other are of another class', () => {
+    const { at } = families((n, m) => ({ numbers: [n + m] }));
+    at(20, 40);
+    at(21, 45);
+    expect([at(21, 12), at(1, 45), at(45, 45), at(12, 45)]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(at(22, 45)).toBe(67);
+  });
+
+  it('ends where plans change, in form or in a number', () => {
+    const limit = 700;
+    for (const known of [
+      (_: number, m: number) => ({ numbers: [m], kind: m > limit ? 'long' : 'short' }),
+      (_: number, m: number) => ({ numbers: [Math.min(m, limit)] }),
+    ]) {
+      const { at } = families(known);
+      at(1, 40);
+      expect(at(1, 41)).toBe(41);
+      expect(at(1, 500)).toBe(500);
+      expect(at(1, 701)).toBe(undefined);
+    }
+  });
+
+  it('there is none where numbers are not polynomials, or forms differ', () => {
+    for (const known of [
+      (_: number, m: number) => ({ numbers: [Math.ceil(m / 16)] }),
+      (_: number, m: number) => ({ numbers: [m % 2] }),
+      (_: number, m: number) => ({ numbers: [1], kind: String(m) }),
+      (_: number, m: number) => ({ numbers: Array<number>(m).fill(1) }),
+    ]) {
+      const { at } = families(known);
+      at(1, 40);
+      expect([at(1, 41), at(1, 42)]).toEqual([undefined, undefined]);
+    }
+  });
+
+  it('a limit of the back end at sizes that no run has is not an error', () => {
+    const { at } = families((_, m) => {
+      if (m > 300) throw new Error('too long');
+      return { numbers: [m] };
+    });
+    at(1, 40);
+    expect(at(1, 50)).toBe(50);
+    expect(at(1, 299)).toBe(undefined); // the range ends at one of some sizes
+  });
+
+  it('plans of many bytes are made anew, with the checks of memory', () => {
+    const { at } = families((_, m) => ({ numbers: [m * 2 ** 20] }));
+    at(1, 40);
+    expect(at(1, 41)).toBe(41 * 2 ** 20);
+    expect(at(1, 1000)).toBe(undefined);
+  });
+});
