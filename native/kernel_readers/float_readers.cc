@@ -2,6 +2,7 @@
 #include "kernel_readers/reader.h"
 #include "kernels/float_product.h"
 #include "kernels/interpolate.h"
+#include "kernels/recurrent.h"
 
 namespace unskew {
 
@@ -34,9 +35,17 @@ KernelProgram float_product(const Reader& r) {
       r.target);
 }
 
+KernelProgram recurrent(const Reader& r) {
+  static constexpr std::pair<const char*, RecurrentCell> kCells[] = {
+      {"lstm", RecurrentCell::lstm}, {"gru", RecurrentCell::gru}, {"gru-linear", RecurrentCell::gru_linear}};
+  return make_recurrent({r["cell"].choice(kCells), r.size("length"), r.size("batch"), r.size("hidden", 1),
+                         r["directions"].integer(1, 2), r["backwards"].boolean()},
+                        r.target);
+}
+
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}};
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}};
 
 }  // namespace unskew

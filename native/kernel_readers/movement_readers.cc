@@ -2,10 +2,13 @@
 #include "kernel_readers/reader.h"
 #include "kernels/gather_at.h"
 #include "kernels/range.h"
+#include "kernels/scatter.h"
 
 namespace unskew {
 
 namespace {
+
+constexpr std::pair<const char*, bool> kPositionTypes[] = {{"s32", false}, {"s64", true}};
 
 KernelProgram copy(const Reader& r) {
   const std::vector<int64_t> shape = r.shape();
@@ -30,10 +33,22 @@ KernelProgram gather(const Reader& r) {
 }
 
 KernelProgram gather_at(const Reader& r) {
-  static constexpr std::pair<const char*, bool> kTypes[] = {{"s32", false}, {"s64", true}};
   return make_gather_at({r.element_bytes(), r.size("outer"), r["sizes"].integers(-1, 0, kMaximumCount), r.size("part"),
-                         r.size("count"), r["byOuter"].boolean(), r["positions"].choice(kTypes)},
+                         r.size("count"), r["byOuter"].boolean(), r["positions"].choice(kPositionTypes)},
                         r.target);
+}
+
+KernelProgram along(const Reader& r) {
+  const std::vector<int64_t> shape = r.shape();
+  return make_along({r.element_bytes(), shape, r.strides("strides", shape.size()), r.size("axis"), r.size("size"),
+                     r.size("elements"), r["scatters"].boolean(), r["positions"].choice(kPositionTypes)},
+                    r.target);
+}
+
+KernelProgram scatter_at(const Reader& r) {
+  return make_scatter_at({r.element_bytes(), r["sizes"].integers(-1, 0, kMaximumCount), r.size("part"), r.size("count"),
+                          r["positions"].choice(kPositionTypes)},
+                         r.target);
 }
 
 KernelProgram lookup(const Reader& r) {
@@ -62,6 +77,7 @@ KernelProgram numbers(const Reader& r) {
 
 const KernelReaders kMovementReaders = {{"copy", copy},     {"pad", pad},
                                         {"gather", gather}, {"gather-at", gather_at},
+                                        {"along", along},   {"scatter-at", scatter_at},
                                         {"lookup", lookup}, {"gather-channels", gather_channels},
                                         {"range", range},   {"numbers", numbers}};
 

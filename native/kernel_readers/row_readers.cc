@@ -28,6 +28,12 @@ KernelProgram arg_max(const Reader& r) {
       r.target);
 }
 
+KernelProgram top_k(const Reader& r) {
+  return make_top_k({row_type(r), r.size("outer"), r.size("length"), r.size("inner", 1), r.size("count"),
+                     r["largest"].boolean()},
+                    r.target);
+}
+
 KernelProgram cumulative_sum(const Reader& r) {
   return make_cumulative_sum({row_type(r), r.size("outer"), r.size("length"), r.size("inner"), r["exclusive"].boolean(),
                               r["reverse"].boolean()},
@@ -56,6 +62,6 @@ KernelProgram channel_affine(const Reader& r) {
 }  // namespace
 
 const KernelReaders kRowReaders = {{"reduce", reduce},   {"arg-max", arg_max},     {"cumulative-sum", cumulative_sum},
-                                   {"softmax", softmax}, {"normalize", normalize}, {"channel-affine", channel_affine}};
+                                   {"top-k", top_k},     {"softmax", softmax}, {"normalize", normalize}, {"channel-affine", channel_affine}};
 
 }  // namespace unskew

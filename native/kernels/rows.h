@@ -22,6 +22,13 @@ struct ArgMaxParams {
 };
 KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
 
+struct TopKParams {
+  RowType type;  // f32, f64, s32 or s64
+  int64_t outer, length, inner, count;
+  bool largest;
+};
+KernelProgram make_top_k(const TopKParams&, const KernelTarget&);
+
 struct CumulativeSumParams {
   RowType type;  // of 32 or 64 bits
   int64_t outer, length, inner;

@@ -7,7 +7,9 @@
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
 #include "kernels/kernels.h"
+#include "kernels/recurrent.h"
 #include "kernels/rows.h"
+#include "kernels/scatter.h"
 #include "kernels/strides.h"
 #include "session_core.h"
 #include "test/check_kernel.h"
@@ -70,6 +72,14 @@ void elementwise() {
   });
   check("cumulative-sum", [=, length = random_int(0, 60), type = random_int(0, 5), a = coin(), b = coin()](auto& t) {
     return make_cumulative_sum({static_cast<RowType>(type), outer, length, inner, a, b}, t);
+  });
+  check("top-k", [=, length = random_int(1, 60), part = random_int(0, 3), type = random_int(0, 3), a = coin()](auto& t) {
+    constexpr RowType kTypes[] = {RowType::f32, RowType::f64, RowType::s32, RowType::s64};
+    return make_top_k({kTypes[type], outer, length, inner, length * part / 3, a}, t);
+  });
+  check("recurrent", [cell = random_int(0, 2), length = random_int(0, 4), batch = random_int(1, 3),
+                      hidden = random_int(1, 70), directions = random_int(1, 2), a = coin()](auto& t) {
+    return make_recurrent({static_cast<RecurrentCell>(cell), length, batch, hidden, directions, a}, t);
   });
   check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 8), type = random_int(0, 1)](auto& t) {
     return make_reduce({static_cast<Reduction>(operation), static_cast<RowType>(type), outer, length, inner}, t);

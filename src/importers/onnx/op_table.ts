@@ -5,6 +5,7 @@ import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
+import { indexedOps } from './ops/indexed.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { normalizationOps } from './ops/normalization.ts';
@@ -33,6 +34,7 @@ const own: readonly OnnxOp[] = [
   ...normalizationOps,
   ...shapeOps,
   ...movementOps,
+  ...indexedOps,
   ...resizeOps,
 ];
 const ownNames = new Set(own.map(({ domain, name }) => `${domain}:${name}`));

@@ -15,6 +15,9 @@ import {
   isDType,
   isStatic,
   nnDetectionPostprocess,
+  nnGru,
+  nnLstm,
+  nnScatterNd,
   qnnPairLut,
   type Shape,
   sizeOf,
@@ -40,6 +43,9 @@ const shapes: readonly Shape[] = [
 /** The operands whose shapes no other operator's fit: a table with an entry for each pair of bytes; boxes, their scores and anchors. */
 const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   [qnnPairLut.name]: { table: [65_536] },
+  [nnLstm.name]: { x: [3, 1, 5], w: [1, 16, 5], r: [1, 16, 4], bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
+  [nnGru.name]: { x: [3, 1, 5], w: [1, 12, 5], r: [1, 12, 4], bias: [1, 24], h: [1, 1, 4] },
+  [nnScatterNd.name]: { x: [4, 6], indices: [3, 1], updates: [3, 6] },
   [nnDetectionPostprocess.name]: { encodings: [1, 6, 4], scores: [1, 6, 2], anchors: [6, 4] },
 };
 

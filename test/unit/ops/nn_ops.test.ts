@@ -59,6 +59,12 @@ const indexed = (op: AnyOp, indices: ITensor): fc.Arbitrary<Sample> =>
     .chain((dtype) => tensorOf(dtype, [3, 4, 2]))
     .map((x) => ({ operands: [x, indices], attrs: { axis: 1 } }));
 
+const updated = (op: AnyOp, indices: ITensor, shape: number[], attrs: Attrs = {}): fc.Arbitrary<Sample> =>
+  fc
+    .constantFrom(...dtypesOf(op))
+    .chain((dtype) => fc.tuple(tensorOf(dtype, [3, 4, 2]), tensorOf(dtype, shape)))
+    .map(([x, updates]) => ({ operands: [x, indices, updates], attrs }));
+
 const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> = {
   conv: alike([image, [2, 4, 3, 3]], plain(2)),
   conv_transpose: alike([image, [4, 2, 3, 3]], { ...plain(2), outputPadding: [0, 0] }),
@@ -84,6 +90,22 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
   arg_max: one(() => ({ axis: -1 })),
   arg_min: one(() => ({ axis: -1 })),
   cumsum: one(() => ({ axis: -1 })),
+  top_k: one((shape) => ({ k: [Math.ceil(shape[shape.length - 1] / 2)] })),
+  lstm: alike([
+    [3, 2, 5],
+    [1, 8, 5],
+    [1, 8, 2],
+    [1, 16],
+    [1, 2, 2],
+    [1, 2, 2],
+  ]),
+  gru: alike([
+    [3, 2, 5],
+    [1, 6, 5],
+    [1, 6, 2],
+    [1, 12],
+    [1, 2, 2],
+  ]),
   prelu: alike([image, [4, 1, 1]]),
   cast: (op) => fc.constantFrom(...(Object.keys(dtypes) as DType[])).chain((to) => one(() => ({ to }))(op)),
   recentre: () =>
@@ -125,6 +147,8 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
     indexed(op, s64([0, -1, 2, 0, 1, 1], [3, 2])).map(({ operands }) => ({ operands, attrs: { batchDims: 0 } })),
   gather: (op) => indexed(op, s64([0, -1, 3, 2], [2, 2])),
   gather_elements: (op) => indexed(op, s64([0, -1, 3, 2, 1, 1], [3, 1, 2])),
+  scatter_nd: (op) => updated(op, s64([0, -1, 2, 0], [2, 2]), [2, 2]),
+  scatter_elements: (op) => updated(op, s64([0, -1, 1, 0, 1, 1], [3, 1, 2]), [3, 1, 2], { axis: 1 }),
   where: (op) =>
     fc
       .constantFrom(...dtypesOf(op, 1))

@@ -28,6 +28,19 @@ export type FloatKernel =
       readonly transposed: boolean;
       readonly weightsByBatch: boolean;
     }
+  /** The steps of a recurrent layer behind the sums of its input, as ir/ops/recurrence.ts states them, in all directions: the only one
+   *  goes backwards where it is said, a second one always. Arguments `sums` f32[length, batch, directions, gates·hidden], `weights`
+   *  f32[directions, hidden, gates·hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,
+   *  hidden] [?], `destination` f32[length, directions, batch, hidden], `lastH`, and of lstm `lastC`, f32[directions, batch, hidden]. */
+  | {
+      readonly name: 'recurrent';
+      readonly cell: 'lstm' | 'gru' | 'gru-linear';
+      readonly length: number;
+      readonly batch: number;
+      readonly hidden: number;
+      readonly directions: number;
+      readonly backwards: boolean;
+    }
   /** Linear interpolation along the neighbouring axes `input`, one to three, as ir/ops/linear_resize.ts states it. Arguments source[outer,
    *  input…, inner]; `places` s32 and `weights` f32, for each axis the lower and then the upper neighbours of its positions. */
   | {

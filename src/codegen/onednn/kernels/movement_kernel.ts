@@ -35,6 +35,30 @@ export type MovementKernel =
       readonly byOuter: boolean;
       readonly positions: 's32' | 's64';
     }
+  /** With `at` the place in `source` (`elements` elements) of coordinates of `shape` under `strides`, that of `axis`, which has `size`,
+   *  given by `positions`: destination = source[at], or where it `scatters`, destination = source with `updates` at these places, in place.
+   *  Negative positions count from the end; a run fails with ERR_POSITION when one is outside. */
+  | {
+      readonly name: 'along';
+      readonly elementBytes: number;
+      readonly shape: readonly number[];
+      readonly strides: readonly number[];
+      readonly axis: number;
+      readonly size: number;
+      readonly elements: number;
+      readonly scatters: boolean;
+      readonly positions: 's32' | 's64';
+    }
+  /** destination = source [sizes…, part], whose part at the place that row j of `positions` names is `updates` [count, part], row after row;
+   *  in place. Positions as in gather-at. */
+  | {
+      readonly name: 'scatter-at';
+      readonly elementBytes: number;
+      readonly sizes: readonly number[];
+      readonly part: number;
+      readonly count: number;
+      readonly positions: 's32' | 's64';
+    }
   /** destination[i] = table[source[i]], positions s32 and below 0 counted from the end of `size` entries; beyond them it is the entry next to it. */
   | {
       readonly name: 'lookup';

@@ -26,6 +26,17 @@ export type RowKernel =
       readonly largest: boolean;
       readonly last: boolean;
     }
+  /** The `count` largest or smallest elements along `length` in their order, of equal ones the first in front, NaN last: `destination`
+   *  [outer, count, inner], and their `positions`, s64. */
+  | {
+      readonly name: 'top-k';
+      readonly type: 'f32' | 'f64' | 's32' | 's64';
+      readonly outer: number;
+      readonly length: number;
+      readonly inner: number;
+      readonly count: number;
+      readonly largest: boolean;
+    }
   /** Sums up to each element along `length`, without itself when exclusive, from the end when reverse: in order, floats in binary64. In place. */
   | {
       readonly name: 'cumulative-sum';

@@ -19,10 +19,12 @@ import * as quantizedPool from './quantized_pool.ts';
 import { quantizedConv, quantizedMatmul, scaledConv, scaledMatmul } from './quantized_product.ts';
 import { range, shape } from './range.ts';
 import * as rearrange from './rearrange.ts';
+import * as recurrent from './recurrent.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
 import { rescale } from './rescale.ts';
 import { resize } from './resize.ts';
+import * as scatter from './scatter.ts';
 import * as softmax from './softmax.ts';
 
 /** f32 results take the first, others the second. */
@@ -80,6 +82,10 @@ const table = {
   nnSlice: picking.slice,
   nnGather: picking.gather,
   nnGatherNd: picking.gatherNd,
+  nnGatherElements: scatter.gatherElements,
+  nnScatterElements: scatter.scatterElements,
+  nnScatterNd: scatter.scatterNd,
+  nnTopK: picking.topK,
   nnArgMax: picking.argument(true),
   nnArgMin: picking.argument(false),
   nnTile: rearrange.tile,
@@ -104,6 +110,9 @@ const table = {
   nnGroupNorm: norm.groupNorm,
   nnLayerNorm: norm.layerNorm,
   nnRmsNorm: norm.rmsNorm,
+
+  nnLstm: recurrent.lstm,
+  nnGru: recurrent.gru,
 
   nnMaxPool: float.maxPool,
   nnAveragePool: float.averagePool,

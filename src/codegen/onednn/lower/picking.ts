@@ -15,6 +15,7 @@ import {
   type nnGatherNd,
   nnReshape,
   nnSlice,
+  type nnTopK,
   producersOf,
   qnnRescale,
   sizeOf,
@@ -198,3 +199,19 @@ export const argument = (largest: boolean): Lowering<typeof nnArgMax | typeof nn
     );
   },
 });
+
+/** An axis of more elements is left to the interpreter: the kernel counts positions in 32 bits. */
+export const topK: Lowering<typeof nnTopK> = {
+  lower({ x, y, positions, attrs: { k, axis, largest } }, r) {
+    const shape = r.shape(x);
+    const lanes = lanesOf('row-major', shape, fromStart(axis, shape.length));
+    r.kernel(
+      { name: 'top-k', type: r.dtypeOf(x, 'f32', 'f64', 's32', 's64'), ...lanes, count: Number(k[0]), largest },
+      {
+        source: r.use(x, 'row-major'),
+        destination: r.define(y, 'row-major'),
+        positions: r.define(positions, 'row-major'),
+      },
+    );
+  },
+};

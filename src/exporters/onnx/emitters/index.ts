@@ -16,9 +16,11 @@ import { pad } from './pad.ts';
 import * as pool from './pool.ts';
 import * as qlinear from './qlinear.ts';
 import * as quantize from './quantize.ts';
+import * as recurrent from './recurrent.ts';
 import { extreme } from './reduce.ts';
 import { requantize } from './requantize.ts';
 import { rescale } from './rescale.ts';
+import * as scatter from './scatter.ts';
 import { softmax } from './softmax.ts';
 import * as tfliteRows from './tflite_rows.ts';
 import * as unary from './unary.ts';
@@ -58,6 +60,13 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnMaxPool: pool.maxPool,
   nnAveragePool: pool.averagePool,
   nnLpPool: pool.lpPool,
+
+  nnLstm: recurrent.lstm,
+  nnGru: recurrent.gru,
+
+  nnTopK: scatter.topK,
+  nnScatterNd: scatter.scatterNd,
+  nnScatterElements: scatter.scatterElements,
 
   nnReshape: movement.reshape,
   nnExpand: movement.expand,

@@ -1,7 +1,10 @@
 /** Recurrent layers, a step after another: the number of steps is known where the model is read. */
 import {
+  isWordOf,
   nnAdd,
   nnConcat,
+  nnGru,
+  nnLstm,
   nnMul,
   nnSigmoid,
   nnSlice,
@@ -50,18 +53,19 @@ interface State {
   readonly c: Value;
 }
 
+const usual = ['sigmoid', 'tanh', 'tanh'];
+
 /** Refuses what changes the recurrence. */
-function refuseOthers(ctx: NodeContext): void {
-  for (const name of ['sequence_lens', 'P']) if (ctx.find(name)) ctx.unsupported(`the operand '${name}'`);
-  for (const name of ['activations', 'activation_alpha', 'activation_beta', 'clip'])
-    if (ctx.attr.has(name) && !(name === 'activations' && hasUsualFunctions(ctx)))
-      ctx.unsupported(`the attribute '${name}'`);
+function refuseOthers(ctx: NodeContext, operands: readonly string[], functions: readonly string[] = usual): void {
+  for (const name of operands) if (ctx.find(name)) ctx.unsupported(`the operand '${name}'`);
+  const isUsual = (ctx.attr.strings('activations') ?? []).every(
+    (name, i) => name.toLowerCase() === functions[i % functions.length],
+  );
+  if (!isUsual) ctx.unsupported("the attribute 'activations'");
+  for (const name of ['activation_alpha', 'activation_beta', 'clip'])
+    if (ctx.attr.has(name)) ctx.unsupported(`the attribute '${name}'`);
   if (ctx.attr.flag('input_forget')) ctx.unsupported("the attribute 'input_forget'");
 }
-
-const usual = ['sigmoid', 'tanh', 'tanh'];
-const hasUsualFunctions = (ctx: NodeContext): boolean =>
-  (ctx.attr.strings('activations') ?? []).every((name, i) => name.toLowerCase() === usual[i % 3]);
 
 /**
  * One direction. With gates i, o, f, c side by side and the activations σ, tanh, tanh:
@@ -97,7 +101,7 @@ function direction(ctx: NodeContext, index: number, backwards: boolean, start: S
 }
 
 function dynamicLstm(ctx: NodeContext): readonly Value[] {
-  refuseOthers(ctx);
+  refuseOthers(ctx, ['sequence_lens', 'P']);
   const [length, batch] = ctx.get('X').type.shape;
   const hidden = ctx.attr.int('hidden_size', 0);
   const way = ctx.attr.string('direction', 'forward').toLowerCase();
@@ -128,7 +132,50 @@ function dynamicLstm(ctx: NodeContext): readonly Value[] {
   return [joined(all, 1), last('h'), last('c')];
 }
 
+/** Attributes of all recurrent layers but the plain one. */
+const attributes = ['hidden_size', 'direction', 'activations', 'activation_alpha', 'activation_beta', 'clip'];
+
+/** The operands of a layer of floats, in the order of steps that ours has. */
+function operandsOf(ctx: NodeContext) {
+  if (ctx.attr.int('layout', 0) !== 0) ctx.unsupported("the attribute 'layout'");
+  const way = ctx.attr.string('direction', 'forward').toLowerCase();
+  if (!isWordOf(nnLstm.attrs.direction, way)) return ctx.refuse(`the direction '${way}' is unknown`);
+  const states = { h: ctx.find('initial_h') };
+  return { layer: { x: ctx.get('X'), w: ctx.get('W'), r: ctx.get('R'), bias: ctx.find('B'), ...states }, way };
+}
+
+function lstm(ctx: NodeContext): readonly Value[] {
+  refuseOthers(ctx, ['sequence_lens', 'P']);
+  const { layer, way } = operandsOf(ctx);
+  const { y, lastH, lastC } = ctx.emit(nnLstm, { ...layer, c: ctx.find('initial_c') }, { direction: way });
+  return [y, lastH, lastC];
+}
+
+function gru(ctx: NodeContext): readonly Value[] {
+  refuseOthers(ctx, ['sequence_lens'], ['sigmoid', 'tanh']);
+  const { layer, way } = operandsOf(ctx);
+  const linearBeforeReset = ctx.attr.flag('linear_before_reset');
+  const { y, lastH } = ctx.emit(nnGru, layer, { direction: way, linearBeforeReset });
+  return [y, lastH];
+}
+
 export const recurrentOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'LSTM',
+    since: 7,
+    inputs: ['X: T', 'W: T', 'R: T', 'B?: T', 'sequence_lens?', 'initial_h?: T', 'initial_c?: T', 'P?: T'],
+    outputs: 3,
+    attributes: [...attributes, 'input_forget', 'layout'],
+    import: lstm,
+  }),
+  defineOnnxOp({
+    name: 'GRU',
+    since: 7,
+    inputs: ['X: T', 'W: T', 'R: T', 'B?: T', 'sequence_lens?', 'initial_h?: T'],
+    outputs: 2,
+    attributes: [...attributes, 'linear_before_reset', 'layout'],
+    import: gru,
+  }),
   defineOnnxOp({
     domain: 'com.microsoft',
     name: 'DynamicQuantizeLSTM',
@@ -147,15 +194,7 @@ export const recurrentOps: readonly OnnxOp[] = [
       'R_zero_point: T2',
     ],
     outputs: 3,
-    attributes: [
-      'hidden_size',
-      'direction',
-      'activations',
-      'activation_alpha',
-      'activation_beta',
-      'clip',
-      'input_forget',
-    ],
+    attributes: [...attributes, 'input_forget'],
     import: dynamicLstm,
   }),
 ];

@@ -1,7 +1,19 @@
 /** Operators of one operand, element by element. */
 
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
-import { nnClip, nnExpand, nnIdentity, nnMax, nnMin, nnMul, nnSigmoid, type Value } from '../../../ir/index.ts';
+import {
+  nnAbs,
+  nnClip,
+  nnEqual,
+  nnExpand,
+  nnIdentity,
+  nnMax,
+  nnMin,
+  nnMul,
+  nnNot,
+  nnSigmoid,
+  type Value,
+} from '../../../ir/index.ts';
 import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -39,6 +51,30 @@ export const unaryOps: readonly OnnxOp[] = [
       const alpha = ctx.attr.float('alpha', 1);
       const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, alpha, 'alpha') });
       return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
+    },
+  }),
+  defineOnnxOp({
+    name: 'IsNaN',
+    since: 9,
+    inputs: ['X'],
+    import(ctx) {
+      const x = ctx.get('X');
+      return ctx.emit(nnNot, { x: ctx.emit(nnEqual, { a: x, b: x }) });
+    },
+  }),
+  defineOnnxOp({
+    name: 'IsInf',
+    since: 10,
+    inputs: ['X'],
+    attributes: ['detect_negative', 'detect_positive'],
+    import(ctx) {
+      const x = ctx.get('X');
+      const equals = (a: Value, value: number) =>
+        ctx.emit(nnEqual, { a, b: ctx.scalar(x.type.dtype, value, 'infinity') });
+      const [below, above] = ['detect_negative', 'detect_positive'].map((name) => ctx.attr.flag(name, true));
+      if (below && above) return equals(ctx.emit(nnAbs, { x }), Infinity);
+      if (below || above) return equals(x, below ? -Infinity : Infinity);
+      return ctx.emit(nnExpand, { x: ctx.scalar('bool', 0) }, { shape: x.type.shape });
     },
   }),
   defineOnnxOp({

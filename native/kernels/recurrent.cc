@@ -1,0 +1,203 @@
+// Recurrent layers: one step after another, the states of each direction and each element of the batch on their own.
+#include "kernels/recurrent.h"
+
+#include "kernels/binary32_functions.h"
+#include "kernels/elementwise.h"
+#include "kernels/float_product_block.h"
+
+namespace unskew {
+
+namespace {
+
+struct Widen {
+  UNSKEW_INLINE static void run(const float* from, int64_t count, double* to) {
+    for (int64_t i = 0; i < count; i++) to[i] = static_cast<double>(from[i]);
+  }
+};
+
+// c' = σ(s_f)·c + σ(s_i)·tanh(s_c), h' = σ(s_o)·tanh(c'); the sums of the gates i, o, f, c one after another.
+struct LstmCell {
+  UNSKEW_INLINE static void run(const float* sums, int64_t hidden, float* c, float* h) {
+    const float *input = sums, *output = sums + hidden, *forget = sums + 2 * hidden, *cell = sums + 3 * hidden;
+#pragma GCC ivdep
+    for (int64_t j = 0; j < hidden; j++) {
+      const float kept = binary32::sigmoid(forget[j]) * c[j];
+      const float taken = binary32::sigmoid(input[j]) * binary32::tanh(cell[j]);
+      c[j] = kept + taken;
+      h[j] = binary32::sigmoid(output[j]) * binary32::tanh(c[j]);
+    }
+  }
+};
+
+// r·h, by which the candidate is computed.
+struct ResetState {
+  UNSKEW_INLINE static void run(const float* reset, const float* h, int64_t hidden, float* to) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < hidden; j++) to[j] = binary32::sigmoid(reset[j]) * h[j];
+  }
+};
+
+// h' = (1 − z)·n + z·h with n = tanh(candidate).
+struct GruCell {
+  UNSKEW_INLINE static void run(const float* update, const float* candidate, int64_t hidden, float* h) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < hidden; j++) {
+      const float z = binary32::sigmoid(update[j]);
+      const float fresh = (1 - z) * binary32::tanh(candidate[j]), kept = z * h[j];
+      h[j] = fresh + kept;
+    }
+  }
+};
+
+// n = a + r·(R·h + bR): the candidate that is reset behind its product.
+struct ResetProduct {
+  UNSKEW_INLINE static void run(const float* reset, const float* sums, int64_t hidden, float* product) {
+#pragma GCC ivdep
+    for (int64_t j = 0; j < hidden; j++) {
+      const float scaled = binary32::sigmoid(reset[j]) * product[j];
+      product[j] = sums[j] + scaled;
+    }
+  }
+};
+
+class Recurrence {
+ public:
+  Recurrence(const RecurrentParams& params, const KernelTarget& target)
+      : p_(params),
+        threads_(std::max(1, target.threads)),
+        rows_(checked_multiply(params.cell == RecurrentCell::lstm ? 4 : 3, params.hidden)),
+        blocks_(blocks_for(target.isa)),
+        widen_(version_of<Widen>(target.isa)),
+        lstm_(version_of<LstmCell>(target.isa)),
+        reset_state_(version_of<ResetState>(target.isa)),
+        gru_(version_of<GruCell>(target.isa)),
+        reset_product_(version_of<ResetProduct>(target.isa)),
+        starts_(checked_product(threads_, rows_, 8)),
+        gates_(checked_product(threads_, rows_, 4)),
+        scaled_(checked_product(threads_, params.hidden, 4)) {}
+
+  int64_t rows() const { return rows_; }
+
+  void run(Addresses a) const {
+    parallel(threads_, p_.directions * p_.batch, p_.length * rows_ * p_.hidden, 1,
+             [&](int64_t begin, int64_t end, int thread) {
+               for (int64_t unit = begin; unit < end; unit++) run_one(a, unit / p_.batch, unit % p_.batch, thread);
+             });
+  }
+
+ private:
+  void run_one(Addresses a, int64_t direction, int64_t element, int thread) const {
+    const int64_t hidden = p_.hidden, state = (direction * p_.batch + element) * hidden;
+    const auto begin_with = [&](const uint8_t* from, uint8_t* to) {
+      float* place = reinterpret_cast<float*>(to) + state;
+      if (from == nullptr) std::fill_n(place, hidden, 0.0f);
+      else std::copy_n(reinterpret_cast<const float*>(from) + state, hidden, place);
+      return place;
+    };
+    float* h = begin_with(a[3], a[6]);
+    float* c = p_.cell == RecurrentCell::lstm ? begin_with(a[4], a[7]) : nullptr;
+    const auto* weights = reinterpret_cast<const float*>(a[1]) + direction * hidden * rows_;
+    const float* own_bias = a[2] == nullptr ? nullptr : reinterpret_cast<const float*>(a[2]) + direction * hidden;
+    const bool is_backwards = p_.backwards || direction == 1;
+    for (int64_t i = 0; i < p_.length; i++) {
+      const int64_t t = is_backwards ? p_.length - 1 - i : i;
+      const float* sums =
+          reinterpret_cast<const float*>(a[0]) + ((t * p_.batch + element) * p_.directions + direction) * rows_;
+      step(sums, weights, own_bias, h, c, thread);
+      float* y = reinterpret_cast<float*>(a[5]) + ((t * p_.directions + direction) * p_.batch + element) * hidden;
+      std::copy_n(h, hidden, y);
+    }
+  }
+
+  void step(const float* sums, const float* weights, const float* own_bias, float* h, float* c, int thread) const {
+    const int64_t hidden = p_.hidden;
+    double* starts = starts_.as<double>() + thread * rows_;
+    float* gates = gates_.as<float>() + thread * rows_;
+    widen_(sums, rows_, starts);
+    switch (p_.cell) {
+      case RecurrentCell::lstm:
+        multiply(rows_, h, weights, starts, gates);
+        lstm_(gates, hidden, c, h);
+        return;
+      case RecurrentCell::gru_linear:
+        if (own_bias == nullptr) std::fill_n(starts + 2 * hidden, hidden, 0.0);
+        else widen_(own_bias, hidden, starts + 2 * hidden);
+        multiply(rows_, h, weights, starts, gates);
+        reset_product_(gates + hidden, sums + 2 * hidden, hidden, gates + 2 * hidden);
+        gru_(gates, gates + 2 * hidden, hidden, h);
+        return;
+      case RecurrentCell::gru:
+        float* scaled = scaled_.as<float>() + thread * hidden;
+        multiply(2 * hidden, h, weights, starts, gates);
+        reset_state_(gates + hidden, h, hidden, scaled);
+        multiply(hidden, scaled, weights + 2 * hidden, starts + 2 * hidden, gates + 2 * hidden);
+        gru_(gates, gates + 2 * hidden, hidden, h);
+        return;
+    }
+  }
+
+  // to = start + Σ x[k]·weights[k], rounded once. The last panel ends where the columns do, and has some of the one before.
+  void multiply(int64_t columns, const float* x, const float* weights, const double* start, float* to) const {
+    if (columns < blocks_.lanes) {
+      for (int64_t i = 0; i < columns; i++) {
+        double sum = start[i];
+        for (int64_t k = 0; k < p_.hidden; k++)
+          sum += static_cast<double>(x[k]) * static_cast<double>(weights[k * rows_ + i]);
+        to[i] = static_cast<float>(sum);
+      }
+      return;
+    }
+    size_t which = 0;
+    while (kThinVectors[which] * blocks_.lanes > columns) which++;
+    const int64_t width = kThinVectors[which] * blocks_.lanes;
+    for (int64_t begin = 0; begin < columns; begin += width) {
+      const int64_t first = std::min(begin, columns - width);
+      const ThinSum sum{.depth = p_.hidden,
+                        .source_step = 0,
+                        .destination_step = 0,
+                        .weights_step = rows_,
+                        .source = x,
+                        .weights = weights + first,
+                        .start = start + first,
+                        .destination = to + first};
+      blocks_.thin[which][1](&sum);
+    }
+  }
+
+  RecurrentParams p_;
+  int threads_;
+  int64_t rows_;
+  Blocks blocks_;
+  void (*widen_)(const float*, int64_t, double*);
+  void (*lstm_)(const float*, int64_t, float*, float*);
+  void (*reset_state_)(const float*, const float*, int64_t, float*);
+  void (*gru_)(const float*, const float*, int64_t, float*);
+  void (*reset_product_)(const float*, const float*, int64_t, float*);
+  AlignedBuffer starts_, gates_, scaled_;
+};
+
+}  // namespace
+
+KernelProgram make_recurrent(const RecurrentParams& p, const KernelTarget& target) {
+  const auto recurrence = std::make_shared<const Recurrence>(p, target);
+  const int64_t rows = recurrence->rows(), state = checked_product(p.directions, p.batch, p.hidden, 4);
+  const auto read = [](const char* name, int64_t bytes, bool required = true) {
+    return ArgumentRule{.name = name, .bytes = bytes, .alignment = 4, .required = required};
+  };
+  const auto write = [](const char* name, int64_t bytes, bool required = true) {
+    return ArgumentRule{.name = name, .bytes = bytes, .access = Access::write, .alignment = 4, .required = required};
+  };
+  KernelProgram program;
+  program.arguments = {read("sums", checked_product(p.length, p.batch, p.directions, checked_multiply(rows, 4))),
+                       read("weights", checked_product(p.directions, p.hidden, rows, 4)),
+                       read("ownBias", checked_product(p.directions, p.hidden, 4), false),
+                       read("h", state, false),
+                       read("c", state, false),
+                       write("destination", checked_product(p.length, state)),
+                       write("lastH", state),
+                       write("lastC", state, p.cell == RecurrentCell::lstm)};
+  program.run = [recurrence](Addresses a) { recurrence->run(a); };
+  return program;
+}
+
+}  // namespace unskew

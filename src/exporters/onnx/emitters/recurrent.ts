@@ -1,0 +1,25 @@
+/** Recurrent layers, whose steps all have the length of the whole: no lengths by element of the batch. */
+import type { nnGru, nnLstm } from '../../../ir/index.ts';
+import type { NodeEmitter } from '../node_emitter.ts';
+import { int, text, type Written } from '../node_writer.ts';
+
+type Layer = NodeEmitter<typeof nnLstm> | NodeEmitter<typeof nnGru>;
+
+function common(e: Layer) {
+  const { x, w, r, bias, h, attrs } = e.view;
+  e.since(7, e.node.op);
+  return {
+    inputs: [e.value(x), e.value(w), e.value(r), e.value(bias), '', e.value(h)],
+    attributes: { hidden_size: int(Number(e.typeOf(r).shape[2])), direction: text(attrs.direction) },
+  };
+}
+
+export function lstm(e: NodeEmitter<typeof nnLstm>): Written {
+  const { inputs, attributes } = common(e);
+  return e.finish('LSTM', [...inputs, e.value(e.view.c)], attributes);
+}
+
+export function gru(e: NodeEmitter<typeof nnGru>): Written {
+  const { inputs, attributes } = common(e);
+  return e.finish('GRU', inputs, { ...attributes, linear_before_reset: int(Number(e.view.attrs.linearBeforeReset)) });
+}

@@ -1,0 +1,94 @@
+/** Recurrent layers: on the addon as on the interpreter, and near ONNX Runtime. */
+import fc from 'fast-check';
+import { expect, it } from 'vitest';
+import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
+import { exportOnnx } from '../../src/exporters/onnx/export.ts';
+import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { type Graph, GraphBuilder, type ITensor, interpret } from '../../src/ir/index.ts';
+import { nnGru, nnLstm } from '../../src/ir/ops/nn_recurrent.op.ts';
+import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
+import { kernelIsas, random } from '../native/support.ts';
+import { expectAgreementOn } from './agreement.ts';
+
+const int = (min: number, max: number) => fc.integer({ min, max });
+const setting = fc.record({ isa: fc.constantFrom(...kernelIsas), threads: int(1, 2) });
+const layer = fc.record({
+  cell: fc.constantFrom('lstm' as const, 'gru' as const, 'gru-linear' as const),
+  direction: fc.constantFrom('forward' as const, 'reverse' as const, 'bidirectional' as const),
+  steps: int(1, 5),
+  batch: int(1, 3),
+  size: int(1, 20),
+  hidden: fc.oneof(int(1, 9), int(10, 70)),
+  hasBias: fc.boolean(),
+  hasState: fc.boolean(),
+  seed: fc.nat(0xffff),
+});
+type Layer = typeof layer extends fc.Arbitrary<infer D> ? D : never;
+
+function graphOf({ cell, direction, steps, batch, size, hidden, hasBias, hasState, seed }: Layer) {
+  const next = random(seed);
+  const drawn = (...shape: number[]): ITensor =>
+    tensor(
+      'f32',
+      Float32Array.from({ length: sizeOf(shape) }, () => 3 * (next() - 0.5)),
+      shape,
+    );
+  const [directions, gates] = [direction === 'bidirectional' ? 2 : 1, cell === 'lstm' ? 4 : 3];
+  const b = new GraphBuilder();
+  const feeds: Record<string, ITensor> = { x: drawn(steps, batch, size) };
+  const constant = (...shape: number[]) => b.constant(drawn(...shape) as ITensor<'f32'>);
+  const state = (name: string) => {
+    feeds[name] = drawn(directions, batch, hidden);
+    return b.input(name, 'f32', [directions, batch, hidden]);
+  };
+  const operands = {
+    x: b.input('x', 'f32', [steps, batch, size]),
+    w: constant(directions, gates * hidden, size),
+    r: constant(directions, gates * hidden, hidden),
+    ...(hasBias && { bias: constant(directions, 2 * gates * hidden) }),
+    ...(hasState && { h: state('h') }),
+  };
+  if (cell === 'lstm') {
+    const all = b.emit(nnLstm, { ...operands, ...(hasState && { c: state('c') }) }, { direction });
+    return { graph: b.finish([all.y, all.lastH, all.lastC]), feeds };
+  }
+  const { y, lastH } = b.emit(nnGru, operands, { direction, linearBeforeReset: cell === 'gru-linear' });
+  return { graph: b.finish([y, lastH]), feeds };
+}
+
+it('on the addon as on the interpreter', () => {
+  fc.assert(
+    fc.property(layer, setting, (drawn, by) => {
+      const { graph, feeds } = graphOf(drawn);
+      expectAgreementOn(graph, feeds, by);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+/** Some units in the last place for each step. */
+const NEAR = 1e-4;
+
+function expectNear(actual: Float32Array, expected: ITensor): void {
+  expect(actual.length).toBe(expected.data.length);
+  for (let i = 0; i < actual.length; i++)
+    expect(Math.abs(Number(actual[i]) - Number(expected.data[i]))).toBeLessThan(NEAR);
+}
+
+it('near ONNX Runtime, written and read back', async () => {
+  await fc.assert(
+    fc.asyncProperty(layer, async (drawn) => {
+      const { graph, feeds } = graphOf(drawn);
+      const bytes = exportOnnx(graph);
+      const again: Graph = importOnnx(bytes);
+      const expected = interpret(graph, feeds);
+      expect(interpret(again, feeds)).toEqual(expected);
+      const publicFeeds = Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, toPublic(t)]));
+      const peer = await createPeer(bytes, { threads: 1 });
+      const results = await peer.run(publicFeeds as unknown as Feeds);
+      await peer.dispose();
+      for (const [id, t] of Object.entries(expected)) expectNear(results[id].data as Float32Array, t);
+    }),
+    { numRuns: 60 },
+  );
+});
