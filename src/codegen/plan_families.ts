@@ -7,8 +7,9 @@ import { SizeClasses, type Sizes } from './size_class.ts';
 
 /** Plans of more bytes are made anew, with the checks that this takes. */
 const MOST_BYTES = 2 ** 28;
-/** So many earlier sets of sizes are compared with a new one. */
+/** So many earlier sets of sizes are compared with a new one, at most and at least. */
 const MOST_SEEN = 16;
+const LEAST_SEEN = 2;
 
 export class PlanFamilies {
   readonly graph: Graph;
@@ -26,8 +27,8 @@ export class PlanFamilies {
   }
 
   /**
-   * The plan at these sizes where it follows from those at others: the second set of sizes begins a family, of which later ones are
-   * members.
+   * The plan at these sizes where it follows from those at others: the third set of sizes begins a family, of which later ones are
+   * members. Two sets are a batch and its rest, and to find a family takes longer than to plan them.
    */
   memberAt(sizes: Sizes): Step | undefined {
     if (sizes.size === 0) return undefined;
@@ -45,11 +46,13 @@ export class PlanFamilies {
 
   /** A family in which the symbols vary that differ from the earlier sizes which are most alike. */
   #found(sizes: Sizes): Step | undefined {
-    const [symbols] = this.#seen
-      .map((seen) => [...sizes.keys()].filter((symbol) => seen.get(symbol) !== sizes.get(symbol)))
+    const seen = [...this.#seen];
+    if (seen.length < MOST_SEEN) this.#seen.push(sizes);
+    if (seen.length < LEAST_SEEN) return undefined;
+    const [symbols] = seen
+      .map((other) => [...sizes.keys()].filter((symbol) => other.get(symbol) !== sizes.get(symbol)))
       .filter(({ length }) => length > 0)
       .sort((a, b) => a.length - b.length);
-    if (this.#seen.length < MOST_SEEN) this.#seen.push(sizes);
     if (symbols === undefined) return undefined;
     this.#classes ??= new SizeClasses(this.graph);
     const fixed = [...sizes].filter(([symbol]) => !symbols.includes(symbol));
