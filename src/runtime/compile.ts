@@ -195,21 +195,22 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
-    this.#evict(this.#keptShapes - 1);
     this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.backend, this.#threads, this.#kernels));
     const made = Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
+    // behind the new sessions, which take packed weights over from old ones
+    this.#evict(this.#keptShapes, made);
     return made;
   }
 
   /**
    * Disposes of the least recently used sessions, except the `kept` latest. Sessions in use stay, and go when their
-   * runs end.
+   * runs end, and `next` is about to be used.
    */
-  #evict(kept: number): void {
+  #evict(kept: number, next?: Executable): void {
     for (const [key, executable] of this.#executables) {
       if (this.#executables.size <= kept) return;
-      if (executable.running > 0) continue;
+      if (executable.running > 0 || executable === next) continue;
       this.#executables.delete(key);
       executable.dispose();
     }
