@@ -4,7 +4,8 @@
  *
  *  1. weights: zero points vanish into the weights when these fit s8, else into a window sum;
  *  2. sources: each layer takes the cheapest legal way, or the one it was told to take;
- *  3. products without zero points become plain ones.
+ *  3. products without zero points become plain ones;
+ *  4. what several corrections compute alike is computed once.
  */
 import { assert, closest, fail } from '../diagnostics/index.ts';
 import {
@@ -34,6 +35,7 @@ import { recentreWeights } from './rules/recentre_weights.rule.ts';
 import { repeatSource } from './rules/repeat_source.rule.ts';
 import { windowSum } from './rules/window_sum.rule.ts';
 import { zeroPointFree } from './rules/zero_point_free.rule.ts';
+import { shareEqual } from './share_equal.ts';
 import {
   costOf,
   isStrategyName,
@@ -130,8 +132,9 @@ export function correctZeroPoints(
         }),
       );
       steps.push(applyRules(steps[1].graph, freeRules, context));
+      steps.push(shareEqual(steps[2].graph, graph));
       return {
-        graph: steps[2].graph,
+        graph: steps[3].graph,
         events: steps.flatMap((s): readonly RewriteEvent[] => s.events ?? []),
         patches: steps.flatMap((s) => s.patches ?? []),
         inversePatches: steps.flatMap((s) => s.inversePatches ?? []).reverse(),

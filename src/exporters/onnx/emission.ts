@@ -53,7 +53,7 @@ export interface Carried {
 }
 
 export interface Emitted {
-  /** In topological order. */
+  /** In the order of the operators that they were written for: a node that several need may come after some of them. */
   readonly nodes: readonly Unit<NodeInit | KeptNode>[];
   readonly initializers: readonly (TensorInit & { readonly name: string })[];
   /** The given values that the nodes read. */
@@ -88,9 +88,10 @@ class Emission implements Emitting {
   /** Names that bodies of carried nodes read, for values that have other names now. */
   readonly #aliases = new Map<string, ValueId>();
   readonly #initializers = new Map<string, TensorInit & { readonly name: string }>();
-  readonly #small = new Map<string, string>();
+  readonly #known = new Map<string, string>();
   readonly #read = new Set<string>();
   readonly #nodeNames = new Set<string>();
+  readonly shared = new Map<string, string>();
 
   constructor(graph: Graph, site: Site, opset: number) {
     this.graph = graph;
@@ -188,17 +189,24 @@ class Emission implements Emitting {
     return name;
   }
 
-  /** A constant of the exporter; small ones with the same contents are one. */
+  /** A constant of the exporter; small ones with the same contents are one, and so are those of one number throughout. */
   constant(value: ITensor, base: string): string {
-    const small = value.data.length <= 16;
-    const key = small ? `${value.dtype}[${value.shape}]${bytesOf(value.data).join()}` : '';
-    const known = small ? this.#small.get(key) : undefined;
+    const key = keyOf(value);
+    const known = key === undefined ? undefined : this.#known.get(key);
     if (known !== undefined) return known;
     const name = this.fresh(base);
-    if (small) this.#small.set(key, name);
+    if (key !== undefined) this.#known.set(key, name);
     this.#initializers.set(name, initializer(name, value));
     return name;
   }
+}
+
+/** The contents of a constant that is easily told from others. */
+function keyOf({ dtype, shape, data }: ITensor): string | undefined {
+  const type = `${dtype}[${shape}]`;
+  if (data.length <= 16) return `${type}${bytesOf(data).join()}`;
+  for (let i = 1; i < data.length; i++) if (!Object.is(data[i], data[0])) return undefined;
+  return `${type} all ${bytesOf(data).subarray(0, data.BYTES_PER_ELEMENT).join()}`;
 }
 
 const initializer = (name: string, { dtype, shape, data }: ITensor) => ({

@@ -190,7 +190,7 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
   });
   const bytes = buildModel({
     name: graph.name,
-    nodes: emitted.nodes.map(({ item }) => newNode(item)),
+    nodes: schedule(emitted.nodes).map(newNode),
     inputs: graph.inputs.map(declared),
     outputs: graph.outputs.map(declared),
     initializers: emitted.initializers,

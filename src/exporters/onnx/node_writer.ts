@@ -38,6 +38,8 @@ export interface Emitting {
   /** A name that nothing has yet. */
   fresh(base: string): string;
   constant(value: ITensor, base: string): string;
+  /** Results that several operators need, by what computes them: the first operator that is emitted writes the node. */
+  readonly shared: Map<string, string>;
 }
 
 /** Writes the nodes for one operator. */
@@ -114,6 +116,23 @@ export class NodeWriter {
       attributes,
     });
     return this.#nodes;
+  }
+
+  /** The same for a node that other operators need too: written once. */
+  share(opType: string, inputs: readonly string[], attributes: Attributes = {}): string {
+    const key = sharedKey(opType, inputs, attributes);
+    const name = this.#emission.shared.get(key) ?? this.add(opType, inputs, attributes);
+    this.#emission.shared.set(key, name);
+    return name;
+  }
+
+  /** The node that computes the result, which other operators need too. */
+  finishShared(opType: string, inputs: readonly string[], attributes: Attributes): Written {
+    const key = sharedKey(opType, inputs, attributes);
+    const name = this.#emission.shared.get(key);
+    if (name !== undefined) return this.finish('Identity', [name]);
+    this.#emission.shared.set(key, this.#emission.name(this.node.id));
+    return this.finish(opType, inputs, attributes);
   }
 
   /** The node that computes one of several results, and its name; `written` are all of them. */
@@ -206,6 +225,9 @@ export const flag = (value: boolean): AttributeInit => int(value ? 1 : 0);
 export const ints = (value: readonly number[]): AttributeInit => ({ kind: 'ints', value });
 export const float = (value: number): AttributeInit => ({ kind: 'float', value });
 export const text = (value: string): AttributeInit => ({ kind: 'string', value });
+
+const sharedKey = (opType: string, inputs: readonly string[], attributes: Attributes): string =>
+  JSON.stringify([opType, inputs, attributes]);
 
 /** Absent inputs at the end are not written. */
 function trimmed(inputs: readonly string[]): readonly string[] {

@@ -1,6 +1,5 @@
 import { assert } from '../../diagnostics/index.ts';
 import {
-  atChannel,
   filterCount,
   isStatic,
   nnExpand,
@@ -65,15 +64,12 @@ function update(
   return a.sub(main, a.mul(perFilterSums(sums, group, filters, a), factor));
 }
 
-/** The zero points as factors of the sums; constants become one for each filter, which fused operators take. */
+/** The zero points as factors of the sums: one number, which multiplies them where they are still one for all filters, or one for each filter. */
 function alongFilters(zeroPoints: Value<'s32'>, shape: readonly number[], a: Algebra): Value<'s32'> {
   const data = a.tensor(zeroPoints)?.data;
-  if (data)
-    return a.s32(
-      Int32Array.from({ length: shape[1] }, (_, o) => atChannel(data, o)),
-      shape,
-    );
-  return a.reshape(zeroPoints, zeroPoints.type.shape.every((dim) => dim === 1) ? [] : shape);
+  const isOne = data?.length === 1 || zeroPoints.type.shape.every((dim) => dim === 1);
+  if (data === undefined) return a.reshape(zeroPoints, isOne ? [] : shape);
+  return a.s32(data, isOne ? shape.map(() => 1) : shape);
 }
 
 /** [N, G, …] → [N, O, …] (or [N, 1, …], which broadcasts): each group's sum for each of its filters. */

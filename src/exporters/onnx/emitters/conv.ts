@@ -12,6 +12,7 @@
  */
 import {
   bytesOf,
+  type ConvAttrs,
   type DType,
   isByteType,
   isFloat,
@@ -24,7 +25,7 @@ import {
   type ValueId,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { type Attributes, ints, type NodeWriter, type Written } from '../node_writer.ts';
+import { type Attributes, int, ints, type NodeWriter, type Written } from '../node_writer.ts';
 import { convAttributes } from './conv_attributes.ts';
 import { wideConv } from './conv_wide.ts';
 import { moved } from './elements.ts';
@@ -43,13 +44,14 @@ export function conv(e: NodeEmitter<typeof nnConv>): Written {
   const inner = isPadded ? padded(e, recentred, spatialPads(attrs.pads), e.scalar('u8', 128)) : recentred;
   const inside = isPadded ? { ...attrs, pads: attrs.pads.map(() => 0) } : attrs;
   const attributes = convAttributes(inside, shape);
+  const unsigned = filter === 's8' ? asUnsigned(e, w) : e.value(w);
   const terms: string[] = [];
-  if (filter === 's8') {
-    const sums = e.add('ConvInteger', [inner, ones(e, shape, attrs.group)], attributes);
+  if (unsigned === undefined) {
+    const sums = windowSums(e, inner, shape, inside);
     terms.push(e.add('Mul', [sums, e.scalar('s32', 128)]));
   }
   if (source === 's8') terms.push(e.add('Mul', [filterSums(e, w, shape), e.scalar('s32', 128)]));
-  return difference(e, ['ConvInteger', [inner, toU8(e, w)], attributes], terms);
+  return difference(e, ['ConvInteger', [inner, unsigned ?? toU8(e, w)], attributes], terms);
 }
 
 export function quantizedConv(e: NodeEmitter<typeof qnnConv>): Written {
@@ -67,19 +69,27 @@ export function quantizedConv(e: NodeEmitter<typeof qnnConv>): Written {
     tensor('s32', zeros, [zeros.length, ...attrs.strides.map(() => 1)]),
     `${e.node.id}.zero_points`,
   );
-  const sums = e.add('ConvInteger', [source, ones(e, filters, attrs.group), zero], attributes);
+  const sums = windowSums(e, source, filters, attrs, zero);
   return difference(e, ['ConvInteger', [source, weights, zero], attributes], [e.add('Mul', [sums, factor])]);
 }
 
-/** The first node minus the terms. */
+/** The first node minus the terms. A convolution with ones may also be a window sum of others. */
 function difference(
   e: NodeWriter,
   first: readonly [string, readonly string[], Attributes],
   terms: readonly string[],
 ): Written {
-  if (terms.length === 0) return e.finish(...first);
-  const rest = terms.slice(0, -1).reduce((sum, term) => e.add('Sub', [sum, term]), e.add(...first));
+  if (terms.length === 0) return e.finishShared(...first);
+  const rest = terms.slice(0, -1).reduce((sum, term) => e.add('Sub', [sum, term]), e.share(...first));
   return e.finish('Sub', [rest, terms[terms.length - 1]]);
+}
+
+/** Known s8 weights that are not negative, as u8. */
+function asUnsigned(e: NodeWriter, id: ValueId): string | undefined {
+  const constant = e.constantOf(id);
+  if (constant === undefined || numbersOf(constant).some((weight) => weight < 0)) return undefined;
+  const { shape, data } = constant;
+  return e.constant({ dtype: 'u8', shape, data: new Uint8Array(bytesOf(data)) }, `${id}.u8`);
 }
 
 /** A value of bytes as u8, moved by 128 when it is s8; a constant is moved here. */
@@ -104,12 +114,24 @@ function zeroPointAsU8(e: NodeWriter, id: ValueId | undefined, of: ValueId): str
 }
 
 /**
- * Filters of ones whose convolution sums windows: [1, C, kernel…], whose one channel broadcasts, or for several groups
- * as many filters as there are.
+ * The sums of windows: [N, 1, …], whose one channel broadcasts, or for several groups [N, O, …], each group's sums for each of its
+ * filters. All convolutions of a source with the same window share them.
  */
-function ones(e: NodeWriter, [filters, ...rest]: readonly number[], group: number): string {
-  const shape = [group === 1 ? 1 : filters, ...rest];
-  return e.constant(tensor('u8', new Uint8Array(sizeOf(shape)).fill(1), shape), `${e.node.id}.ones`);
+function windowSums(
+  e: NodeWriter,
+  source: string,
+  [filters, ...rest]: readonly number[],
+  attrs: ConvAttrs,
+  zero = '',
+): string {
+  const { group } = attrs;
+  const shape = [group, ...rest];
+  const ones = e.constant(tensor('u8', new Uint8Array(sizeOf(shape)).fill(1), shape), `${e.node.id}.ones`);
+  const inputs = zero === '' ? [source, ones] : [source, ones, zero];
+  const sums = e.share('ConvInteger', inputs, convAttributes(attrs, shape));
+  if (group === 1 || group === filters) return sums;
+  const groupOf = Array.from({ length: filters }, (_, filter) => Math.floor((filter * group) / filters));
+  return e.share('Gather', [sums, e.list(groupOf, 'group_of_filter')], { axis: int(1) });
 }
 
 /** Σw as [O, 1, …]. */

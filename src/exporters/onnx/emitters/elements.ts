@@ -2,9 +2,10 @@
 import { type ByteType, type DType, dtypes, isInteger, type ValueId } from '../../../ir/index.ts';
 import { type Attributes, castTo, float, type NodeWriter, type Written } from '../node_writer.ts';
 
-/** u8 to s8 and back by 128. */
+/** u8 to s8 and back by 128, once for all readers. */
 export function moved(e: NodeWriter, x: string, to: ByteType): string {
-  return e.cast(e.add(to === 'u8' ? 'Add' : 'Sub', [e.cast(x, 's32'), e.scalar('s32', 128)]), to);
+  const wide = e.share('Cast', [x], castTo('s32'));
+  return e.share('Cast', [e.share(to === 'u8' ? 'Add' : 'Sub', [wide, e.scalar('s32', 128)])], castTo(to));
 }
 
 /** min(max(x, low), high); infinite bounds are none. Clip takes bounds as inputs since version 11, integers

@@ -6,7 +6,7 @@ import { sizeList } from './sizes.ts';
 
 /** A u8 tensor with more around it, filled with a u8 constant. */
 export function padded(e: NodeWriter, x: string, pads: readonly number[], value: string): string {
-  if (e.opset >= 11) return e.add('Pad', [x, e.list(pads, 'pads'), value]);
+  if (e.opset >= 11) return e.share('Pad', [x, e.list(pads, 'pads'), value]);
   const filled = e.add('Sub', [e.cast(x, 'f32'), e.cast(value, 'f32')]);
   return e.cast(e.add('Add', [floatsPadded(e, filled, pads), e.cast(value, 'f32')]), 'u8');
 }
