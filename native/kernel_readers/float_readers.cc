@@ -3,6 +3,7 @@
 #include "kernels/float_product.h"
 #include "kernels/interpolate.h"
 #include "kernels/recurrent.h"
+#include "kernels/sample.h"
 
 namespace unskew {
 
@@ -35,6 +36,25 @@ KernelProgram float_product(const Reader& r) {
       r.target);
 }
 
+KernelProgram grid_sample(const Reader& r) {
+  static constexpr std::pair<const char*, SampleMode> kModes[] = {{"linear", SampleMode::linear},
+                                                                  {"nearest", SampleMode::nearest}};
+  static constexpr std::pair<const char*, SamplePadding> kPaddings[] = {{"zeros", SamplePadding::zeros},
+                                                                        {"border", SamplePadding::border},
+                                                                        {"reflection", SamplePadding::reflection}};
+  return make_grid_sample({r.size("batch"), r.size("channels"), r.size("height", 1), r.size("width", 1),
+                           r.size("positions"), r["mode"].choice(kModes), r["padding"].choice(kPaddings),
+                           r["alignsCorners"].boolean()},
+                          r.target);
+}
+
+KernelProgram resample(const Reader& r) {
+  static constexpr std::pair<const char*, bool> kTypes[] = {{"f32", false}, {"f64", true}};
+  return make_resample({r["from"].choice(kTypes), r["to"].choice(kTypes), r.size("outer"), r.size("size", 1),
+                        r.size("count"), r.size("inner")},
+                       r.target);
+}
+
 KernelProgram recurrent(const Reader& r) {
   static constexpr std::pair<const char*, RecurrentCell> kCells[] = {
       {"lstm", RecurrentCell::lstm}, {"gru", RecurrentCell::gru}, {"gru-linear", RecurrentCell::gru_linear}};
@@ -46,6 +66,7 @@ KernelProgram recurrent(const Reader& r) {
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}};
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent},
+    {"grid-sample", grid_sample}, {"resample", resample}};
 
 }  // namespace unskew

@@ -9,6 +9,7 @@
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
 #include "kernels/rows.h"
+#include "kernels/sample.h"
 #include "kernels/scatter.h"
 #include "kernels/strides.h"
 #include "session_core.h"
@@ -76,6 +77,15 @@ void elementwise() {
   check("top-k", [=, length = random_int(1, 60), part = random_int(0, 3), type = random_int(0, 3), a = coin()](auto& t) {
     constexpr RowType kTypes[] = {RowType::f32, RowType::f64, RowType::s32, RowType::s64};
     return make_top_k({kTypes[type], outer, length, inner, length * part / 3, a}, t);
+  });
+  check("grid-sample", [=, height = random_int(1, 9), width = random_int(1, 9), positions = random_int(0, 30),
+                        mode = random_int(0, 1), padding = random_int(0, 2), a = coin()](auto& t) {
+    return make_grid_sample({outer, channels, height, width, positions, static_cast<SampleMode>(mode),
+                             static_cast<SamplePadding>(padding), a},
+                            t);
+  });
+  check("resample", [=, size = random_int(1, 30), count = random_int(0, 30), a = coin(), b = coin()](auto& t) {
+    return make_resample({a, b, outer, size, count, inner}, t);
   });
   check("recurrent", [cell = random_int(0, 2), length = random_int(0, 4), batch = random_int(1, 3),
                       hidden = random_int(1, 70), directions = random_int(1, 2), a = coin()](auto& t) {

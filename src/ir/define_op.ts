@@ -219,6 +219,8 @@ export interface OpDeclaration<
   readonly traits: readonly Trait[];
   /** The product that the operator computes, if any; it determines the places of factors, filters and channels. */
   readonly product?: ProductTrait;
+  /** The attribute that names the symbol of a size which only the evaluation knows: see open_sizes.ts. */
+  readonly openSize?: string;
   /** The types of the results, in declared order; refuses operands that do not fit. Dimensions may be symbols. */
   infer(types: OperandTypes<O>, attrs: AttrValues<A>, refuse: Refuse): TensorType | readonly TensorType[];
   /** The meaning: slow, obvious, layout-free. Results in declared order. */

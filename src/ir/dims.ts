@@ -34,6 +34,9 @@ export const wrapDims = operation(
   (a, b) => call('wrap', a, b),
 );
 
+/** The size that only a run knows, of which a symbol is 1 more: see open_sizes.ts. */
+export const openSize = (symbol: string): Dim => subDims(symbol, 1);
+
 /** ⌈a / b⌉ for a positive b. */
 export const ceilDims = (a: Dim, b: Dim): Dim => divDims(addDims(a, subDims(b, 1)), b);
 

@@ -8,9 +8,10 @@ import { inferTypes } from './builder.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
+import { learnSizes } from './open_sizes.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
 import { ForeignBuffers } from './owned_results.ts';
-import { specialize } from './specialize.ts';
+import { bindAttrs, specialize } from './specialize.ts';
 import { formatType, isStaticType, type ValueId } from './types.ts';
 
 export type Feeds = Readonly<Record<string, ITensor>>;
@@ -49,14 +50,17 @@ export function evaluateGraph(graph: Graph, feeds: Feeds, { observe }: Interpret
   };
   const { order } = topologicalOrder(graph);
   const pending = usesOf(graph, order);
+  const sizes = new Map<string, number>();
+  for (const id of graph.inputs) learnSizes(sizes, graph.values[id].type.shape, feeds[id].shape);
   for (const node of order) {
     const results = evaluateNode(
-      node,
+      sizes.size === 0 ? node : { ...node, attrs: bindAttrs(opOf(node), node.attrs, sizes) },
       node.operands.map((id) => (id === null ? null : valueAt(id))),
     );
     observe?.(node, results);
     node.results.forEach((id, i) => {
       values.set(id, results[i]);
+      learnSizes(sizes, graph.values[id].type.shape, results[i].shape);
     });
     for (const id of node.operands) {
       if (id === null) continue;
@@ -81,7 +85,8 @@ export function evaluateNode(
     node.loc,
   );
   const known = types.filter(isStaticType);
-  assert(known.length === types.length || op === opaqueOp, `${node.op} has results of sizes that are not known`);
+  const isOpen = op === opaqueOp || op.openSize !== undefined;
+  assert(known.length === types.length || isOpen, `${node.op} has results of sizes that are not known`);
   const result = withLocation(node.loc, () => op.evaluate(named(op, operands), node.attrs, known));
   return Array.isArray(result) ? result : [result as ITensor];
 }

@@ -39,7 +39,8 @@ const bindType = (type: TensorType, bindings: ReadonlyMap<string, number>): Tens
   shape: type.shape.map((dim) => bindDim(dim, bindings)),
 });
 
-function bindAttrs(op: AnyOp, attrs: Node['attrs'], bindings: ReadonlyMap<string, number>): Node['attrs'] {
+/** Attributes whose sizes are known by now. */
+export function bindAttrs(op: AnyOp, attrs: Node['attrs'], bindings: ReadonlyMap<string, number>): Node['attrs'] {
   let bound: Record<string, AttrValue> | undefined;
   for (const [name, value] of Object.entries(attrs)) {
     const given = bindAttr(op.attrs[name].kind, value, bindings);

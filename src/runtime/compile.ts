@@ -26,6 +26,7 @@ import {
   type ITensor,
   isOp,
   opaqueOp,
+  openSymbols,
   refuseTooLarge,
   symbolsIn,
   type Tensor,
@@ -292,12 +293,16 @@ const CARRIES = 'unskew rewrite carries it through into ONNX that other runtimes
 const isCarriedOn = (graph: Graph): boolean => originOf(graph) !== undefined;
 
 /**
- * A size that depends on the values of a tensor and on no size of an input: nobody can say how large the results are.
+ * A size that depends on the values of a tensor, on no size of an input and on none that an operator counts: nobody can say how large the
+ * results are.
  *
  * @throws UnskewError U2008
  */
 function refuseOpenSizes(graph: Graph): void {
-  const given = new Set(graph.inputs.flatMap((id) => graph.values[id].type.shape.flatMap((d) => [d, ...symbolsIn(d)])));
+  const given = new Set([
+    ...openSymbols(graph),
+    ...graph.inputs.flatMap((id) => graph.values[id].type.shape.flatMap((d) => [d, ...symbolsIn(d)])),
+  ]);
   const isOpen = (dim: Dim): boolean => !given.has(dim) && symbolsIn(dim).some((symbol) => !given.has(symbol));
   for (const node of topologicalOrder(graph).order) {
     const open = node.results.flatMap((id) => graph.values[id].type.shape.filter(isOpen))[0];

@@ -56,6 +56,7 @@ export class Scope {
   /** Names of the model: nothing else may be called so. */
   readonly #reserved: ReadonlySet<string>;
   #journal: Journal = empty();
+  #counts = 0;
 
   constructor(reserved: ReadonlySet<string>) {
     this.#reserved = reserved;
@@ -95,6 +96,11 @@ export class Scope {
       addNode: (node) => journal.nodes.push(node),
     };
     return new Emitter(sink);
+  }
+
+  /** A symbol for a size that only the run knows. Symbols of sizes that the model declares have no points. */
+  openSymbol(): string {
+    return `count.${++this.#counts}`;
   }
 
   inJournal(id: ValueId): boolean {

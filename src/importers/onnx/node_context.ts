@@ -134,6 +134,9 @@ export class NodeContext extends ImportEmitter<Scope> {
     return this.#node.outputs.length;
   }
 
+  /** The symbol of a size that only the run knows. */
+  openSymbol = (): string => this.scope.openSymbol();
+
   // ---- known elements
 
   /** Sizes or positions from an operand: numbers, or expressions in the sizes of the inputs. */

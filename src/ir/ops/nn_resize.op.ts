@@ -11,16 +11,19 @@ import {
 } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import type { Dim } from '../types.ts';
+import { cubicAxes, cubicResize } from './cubic_resize.ts';
 import { interpolatedTypes, linearResize } from './linear_resize.ts';
-import { type NearestWay, nearestPosition, resizePositions, resizeScales } from './resize_positions.ts';
+import { type NearestWay, nearestPosition, resizePositions, resizeScales, shrinkingFirst } from './resize_positions.ts';
 
 const attrs = {
   shape: attr.dims(),
   scales: attr.floats(),
-  mode: attr.oneOfOr('nearest', 'nearest', 'linear'),
+  mode: attr.oneOfOr('nearest', 'nearest', 'linear', 'cubic'),
   coordinates: attr.oneOfOr('half_pixel', 'half_pixel', 'pytorch_half_pixel', 'asymmetric', 'align_corners'),
   nearest: attr.oneOfOr('round_prefer_floor', 'round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'),
   recipe: attr.oneOfOr('exact', 'exact', 'ort'),
+  cubicFactor: attr.float(-0.75),
+  excludesOutside: attr.bool(false),
 } as const;
 
 /**
@@ -36,7 +39,7 @@ function leadsTo(from: Dim, to: Dim, scale: number): boolean {
 /** ONNX Resize, sizes resolved, coordinates beyond the edge clamped to it: https://onnx.ai/onnx/operators/onnx__Resize.html */
 export const nnResize = defineOp({
   name: 'nn.resize',
-  doc: 'x at `shape`, which is x at `scales` with a size rounded either way, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts.',
+  doc: 'x at `shape`, which is x at `scales` with a size rounded either way, a scale of 0 being the quotient of the sizes, position i of an axis showing position (i + ½)/scale − ½ of x (half_pixel; 0 for an axis of size 1 in pytorch_half_pixel), i/scale (asymmetric) or i·(from − 1)/(to − 1) (align_corners): the nearest element, or linearly between two neighbours per axis (f32, s32, s8, u8): in binary64, rounded once (truncated to an integer), or with `recipe` ort as ONNX Runtime does, see linear_resize.ts; or cubic, between four neighbours per axis (f32): see cubic_resize.ts.',
   operands: { x: tensorOf(...allDTypes) },
   attrs,
   results: { y: { like: 'x' } },
@@ -47,6 +50,7 @@ export const nnResize = defineOp({
     if (x.shape.some((dim, axis) => dim === 0 && shape[axis] !== 0)) refuse.limit('there is nothing to resize', 'x');
     const wrong = x.shape.findIndex((from, axis) => !leadsTo(from, shape[axis], scales[axis]));
     if (wrong >= 0) refuse(`a scale of ${scales[wrong]} does not lead from ${x.shape[wrong]} to ${shape[wrong]}`);
+    if (mode === 'cubic' && x.dtype !== 'f32') refuse(`cubic interpolation is for f32, not ${x.dtype}`, 'x');
     if (mode === 'linear' && !interpolatedTypes.includes(x.dtype))
       refuse(`linear interpolation is for ${interpolatedTypes.join(', ')}, not ${x.dtype}`, 'x');
     return { dtype: x.dtype, shape };
@@ -57,6 +61,7 @@ export const nnResize = defineOp({
     const positions = resizePositions(x.shape, shape, attrs);
     if (attrs.mode === 'linear' && attrs.recipe === 'ort')
       return linearResize(x, attrs.scales.map(Math.fround), positions);
+    if (attrs.mode === 'cubic') return cubicResize(x, cubicAxes(x.shape, shape, attrs));
     let result: ITensor = attrs.mode === 'linear' ? fromDoubles('f64', doublesOf(x), x.shape) : x;
     for (const axis of shrinkingFirst(x.shape, shape)) {
       const at = positions[axis];
@@ -68,10 +73,6 @@ export const nnResize = defineOp({
     return fromDoubles(x.dtype, x.dtype === 'f32' ? values : values.map(Math.trunc), result.shape);
   },
 });
-
-/** The axes in such an order that nothing in between is larger than both x and y. */
-const shrinkingFirst = (from: readonly number[], to: readonly number[]): readonly number[] =>
-  [...from.keys()].sort((a, b) => to[a] * from[b] - to[b] * from[a]);
 
 function picked(x: ITensor, axis: number, at: Float64Array, how: NearestWay): ITensor {
   const shape = x.shape.with(axis, at.length);

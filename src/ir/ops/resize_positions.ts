@@ -49,3 +49,7 @@ export function resizePositions(
 /** The element of an axis of `size` that is shown at a position. */
 export const nearestPosition = (position: number, size: number, how: NearestWay): number =>
   Math.min(Math.max(nearestTo(position, how), 0), size - 1);
+
+/** The axes in such an order that nothing in between is larger than both x and y. */
+export const shrinkingFirst = (from: readonly number[], to: readonly number[]): readonly number[] =>
+  [...from.keys()].sort((a, b) => to[a] * from[b] - to[b] * from[a]);

@@ -64,6 +64,9 @@ const initializers: readonly ModelInitializer[] = [
   alternating('rg3', 'f32', 1, 6, 2),
   constant('row', 's64', [1, 0], [2, 1]),
   alternating('rows', 'f32', 2, 6),
+  alternating('boxes', 'f32', 1, 6, 4),
+  alternating('points', 'f32', 1, 3, 5, 2),
+  alternating('scores', 'f32', 1, 2, 6),
   constant('f1', 'f32', [0.5], [1]),
   constant('z1', 's8', [0], [1]),
 ];
@@ -105,6 +108,8 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'>>> = {
   },
   LSTM: { inputs: ['x3', 'w3', 'rw3'], attrs: { hidden_size: 2 } },
   GRU: { inputs: ['x3', 'g3', 'rg3'], attrs: { hidden_size: 2 } },
+  NonMaxSuppression: { inputs: ['boxes', 'scores', 'scalar'], attrs: {} },
+  GridSample: { inputs: ['x4', 'points'], attrs: {} },
   TopK: { inputs: ['x2', 'one'], attrs: {} },
   ScatterND: { inputs: ['x2', 'row', 'rows'], attrs: {} },
   OneHot: { inputs: ['i1', 'scalar', 'q6'], attrs: {} },

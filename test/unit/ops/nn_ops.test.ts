@@ -6,6 +6,7 @@ import type { AttrValue } from '../../../src/ir/define_op.ts';
 import { bindDim } from '../../../src/ir/dims.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
 import type { AnyOp } from '../../../src/ir/op_table.ts';
+import { learnSizes } from '../../../src/ir/open_sizes.ts';
 import * as nn from '../../../src/ir/ops/nn_ops.ts';
 import type { TensorType } from '../../../src/ir/types.ts';
 import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
@@ -106,6 +107,15 @@ const generators: Readonly<Record<string, (op: AnyOp) => fc.Arbitrary<Sample>>> 
     [1, 12],
     [1, 2, 2],
   ]),
+  non_zero: one(() => ({ symbol: 'count.1' })),
+  non_max_suppression: alike(
+    [
+      [2, 5, 4],
+      [2, 3, 5],
+    ],
+    { maxPerClass: 2, overlapThreshold: 0.5, symbol: 'count.1' },
+  ),
+  grid_sample: alike([image, [3, 2, 3, 2]]),
   prelu: alike([image, [4, 1, 1]]),
   cast: (op) => fc.constantFrom(...(Object.keys(dtypes) as DType[])).chain((to) => one(() => ({ to }))(op)),
   recentre: () =>
@@ -200,8 +210,13 @@ describe('every nn operator', () => {
         const complete = completeAttrs(op, attrs, {});
         const types = inferTypes(op, typesOf(operands), complete, {});
         const results = evaluateNode({ op: op.name, attrs: complete, loc: {} }, operands);
+        const sizes = new Map<string, number>();
+        results.forEach(({ shape }, i) => {
+          learnSizes(sizes, types[i].shape, shape);
+        });
+        expect(op.openSize === undefined || sizes.size > 0).toBe(true);
         expect(results.map(({ dtype, shape }) => ({ dtype, shape }))).toEqual(
-          types.map(({ dtype, shape }) => ({ dtype, shape })),
+          types.map(({ dtype, shape }) => ({ dtype, shape: shape.map((dim) => bindDim(dim, sizes)) })),
         );
         for (const { dtype, shape, data } of results) {
           expect(data).toBeInstanceOf(dtypes[dtype].storage);

@@ -41,6 +41,30 @@ export type FloatKernel =
       readonly directions: number;
       readonly backwards: boolean;
     }
+  /** destination[o, i, k] = Σ over four taps t of weights[i, t]·source[o, places[i, t], k] in binary64, tap after tap, along `size` positions that
+   *  become `count`; `from` and `to` say which of both are rounded. `places` s32[count, 4], `weights` f64[count, 4]. */
+  | {
+      readonly name: 'resample';
+      readonly from: 'f32' | 'f64';
+      readonly to: 'f32' | 'f64';
+      readonly outer: number;
+      readonly size: number;
+      readonly count: number;
+      readonly inner: number;
+    }
+  /** Samples of images f32[batch, height, width, channels] at the points of `grid` f32[batch, positions, 2], as ir/ops/nn_grid_sample.op.ts
+   *  states it: destination f32[batch, positions, channels]. */
+  | {
+      readonly name: 'grid-sample';
+      readonly batch: number;
+      readonly channels: number;
+      readonly height: number;
+      readonly width: number;
+      readonly positions: number;
+      readonly mode: 'linear' | 'nearest';
+      readonly padding: 'zeros' | 'border' | 'reflection';
+      readonly alignsCorners: boolean;
+    }
   /** Linear interpolation along the neighbouring axes `input`, one to three, as ir/ops/linear_resize.ts states it. Arguments source[outer,
    *  input…, inner]; `places` s32 and `weights` f32, for each axis the lower and then the upper neighbours of its positions. */
   | {

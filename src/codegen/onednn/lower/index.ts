@@ -23,7 +23,7 @@ import * as recurrent from './recurrent.ts';
 import * as reduce from './reduce.ts';
 import { referenceConv } from './reference.ts';
 import { rescale } from './rescale.ts';
-import { resize } from './resize.ts';
+import { gridSample, resize } from './resize.ts';
 import * as scatter from './scatter.ts';
 import * as softmax from './softmax.ts';
 
@@ -92,6 +92,7 @@ const table = {
   nnDepthToSpace: rearrange.depthToSpace,
   nnSpaceToDepth: rearrange.spaceToDepth,
   nnResize: resize,
+  nnGridSample: gridSample,
 
   nnReduceSum: reduce.reduction('sum'),
   nnReduceMean: reduce.reduction('mean'),

@@ -65,6 +65,8 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnGru: recurrent.gru,
 
   nnTopK: scatter.topK,
+  nnNonZero: scatter.nonZero,
+  nnNonMaxSuppression: scatter.nonMaxSuppression,
   nnScatterNd: scatter.scatterNd,
   nnScatterElements: scatter.scatterElements,
 
@@ -76,6 +78,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnShape: (e) => e.finish('Shape', e.inputs()),
   nnSlice: movement.slice,
   nnResize: movement.resize,
+  nnGridSample: movement.gridSample,
 };
 
 /** Operators of a form, spelled out for operator sets that do not have them yet. */

@@ -5,6 +5,7 @@ import {
   type nnExpand,
   type nnGather,
   type nnGatherNd,
+  type nnGridSample,
   type nnRange,
   type nnReshape,
   type nnResize,
@@ -14,7 +15,7 @@ import {
   tensor,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { int, text, type Written } from '../node_writer.ts';
+import { float, int, text, type Written } from '../node_writer.ts';
 import { byForm } from './by_form.ts';
 import { via } from './elements.ts';
 import { sliceParts } from './pad.ts';
@@ -114,6 +115,10 @@ export function resize(e: NodeEmitter<typeof nnResize>): Written {
     mode: text(mode),
     coordinate_transformation_mode: text(coordinates),
     ...(mode === 'nearest' && { nearest_mode: text(nearest) }),
+    ...(mode === 'cubic' && {
+      cubic_coeff_a: float(attrs.cubicFactor),
+      exclude_outside: int(Number(attrs.excludesOutside)),
+    }),
   };
   const roi = e.opset < 13 ? e.constant(tensor('f32', [], [0]), 'no_roi') : '';
   const isBySizes = scales.includes(0) || (isStatic(from) && isStatic(shape));
@@ -124,4 +129,16 @@ export function resize(e: NodeEmitter<typeof nnResize>): Written {
   if (scales.includes(0) || !shape.every((_, i) => fits(i)))
     e.refuse('neither its scales nor its sizes give the other');
   return e.finish('Resize', [e.value(x), roi, e.constant(tensor('f32', scales), 'scales')], attributes);
+}
+
+/** The linear mode had another name before version 20. */
+export function gridSample(e: NodeEmitter<typeof nnGridSample>): Written {
+  e.since(16, 'GridSample');
+  const { x, grid, attrs } = e.view;
+  const linear = e.opset < 20 ? 'bilinear' : 'linear';
+  return e.finish('GridSample', [e.value(x), e.value(grid)], {
+    mode: text(attrs.mode === 'linear' ? linear : attrs.mode),
+    padding_mode: text(attrs.padding),
+    align_corners: int(Number(attrs.alignsCorners)),
+  });
 }

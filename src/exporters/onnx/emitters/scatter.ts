@@ -1,5 +1,5 @@
 /** Elements that are chosen by their size, or written at computed places. */
-import type { nnScatterElements, nnScatterNd, nnTopK } from '../../../ir/index.ts';
+import type { nnNonMaxSuppression, nnNonZero, nnScatterElements, nnScatterNd, nnTopK } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { type Attributes, flag, int, text, type Written } from '../node_writer.ts';
 import { via } from './elements.ts';
@@ -42,4 +42,21 @@ export function scatterElements(e: NodeEmitter<typeof nnScatterElements>): Writt
     axis: int(axis),
     ...reductionOf(e, attrs.reduction),
   });
+}
+
+export function nonZero(e: NodeEmitter<typeof nnNonZero>): Written {
+  e.since(9, 'NonZero');
+  return e.finish('NonZero', [e.value(e.view.x)]);
+}
+
+export function nonMaxSuppression(e: NodeEmitter<typeof nnNonMaxSuppression>): Written {
+  e.since(11, 'NonMaxSuppression');
+  const { boxes, scores, attrs } = e.view;
+  const limits = [
+    e.scalar('s64', attrs.maxPerClass),
+    e.scalar('f32', attrs.overlapThreshold),
+    ...(attrs.scoreThreshold === Number.NEGATIVE_INFINITY ? [] : [e.scalar('f32', attrs.scoreThreshold)]),
+  ];
+  const center = { center_point_box: int(Number(attrs.byCentre)) };
+  return e.finish('NonMaxSuppression', [e.value(boxes), e.value(scores), ...limits], center);
 }

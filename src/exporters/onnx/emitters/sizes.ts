@@ -7,8 +7,12 @@ import {
   type Graph,
   isOp,
   isStatic,
+  type Node,
   nodesOf,
   opaqueOp,
+  openSize,
+  openSymbolOf,
+  openSymbols,
   type Shape,
   symbolsIn,
   typeOf,
@@ -45,6 +49,7 @@ export function sizeOf(e: NodeWriter, dim: Dim): string {
       number: (value) => e.list([value], 'size'),
       symbol: (name) =>
         readOff(e, name) ??
+        counted(e, name) ??
         e.refuse(
           `the size ${name} is not that of an input or of what it reads`,
           'give inputShapes, or --shape NAME=SIZES',
@@ -67,6 +72,12 @@ function apply(e: NodeWriter, operation: string, a: string, b: string): string {
   return e.add('Div', [e.add('Sub', [a, remainder]), b]);
 }
 
+/** A symbol that a node decides: its result has one position less. */
+function counted(e: NodeWriter, symbol: string): string | undefined {
+  const size = openSymbols(e.graph).has(symbol) ? readOff(e, openSize(symbol)) : undefined;
+  return size && e.add('Add', [size, e.list([1], 'one')]);
+}
+
 function readOff(e: NodeWriter, dim: Dim): string | undefined {
   if (typeof dim === 'number') return undefined;
   const operands = e.node.operands.filter((id) => id !== null);
@@ -79,9 +90,12 @@ function readOff(e: NodeWriter, dim: Dim): string | undefined {
   return undefined;
 }
 
-/** Results of opaque operators: the sources of sizes that only they determine. */
-const carried = (graph: Graph, dim: string): readonly ValueId[] =>
-  symbolsIn(dim)[0] === dim ? nodesOf(graph).flatMap((node) => (isOp(node, opaqueOp) ? node.results : [])) : [];
+/** Results of opaque operators, and of those that count: the sources of sizes that only they determine. */
+function carried(graph: Graph, dim: string): readonly ValueId[] {
+  const [symbol] = symbolsIn(dim);
+  const isSource = (node: Node) => openSymbolOf(node) === symbol || (isOp(node, opaqueOp) && symbol === dim);
+  return nodesOf(graph).flatMap((node) => (isSource(node) ? node.results : []));
+}
 
 /** The same number in another type. */
 export const sizeAs = (e: NodeWriter, size: string, dtype: DType): string =>

@@ -3,6 +3,8 @@ import {
   isStatic,
   nnAdd,
   nnEqual,
+  nnNonMaxSuppression,
+  nnNonZero,
   nnOr,
   nnScatterElements,
   nnScatterNd,
@@ -79,7 +81,35 @@ function trilu(ctx: NodeContext): Value {
   return ctx.emit(nnWhere, { cond, a: x, b: zero });
 }
 
+function nonMaxSuppression(ctx: NodeContext): Value {
+  const byCentre = ctx.attr.int('center_point_box', 0) === 1;
+  return ctx.emit(
+    nnNonMaxSuppression,
+    { boxes: ctx.get('boxes'), scores: ctx.get('scores') },
+    {
+      maxPerClass: Math.min(ctx.scalarOf('max_output_boxes_per_class') ?? 0, Number.MAX_SAFE_INTEGER),
+      overlapThreshold: ctx.scalarOf('iou_threshold') ?? 0,
+      scoreThreshold: ctx.scalarOf('score_threshold') ?? Number.NEGATIVE_INFINITY,
+      byCentre,
+      symbol: ctx.openSymbol(),
+    },
+  );
+}
+
 export const indexedOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'NonZero',
+    since: 9,
+    inputs: ['X'],
+    import: (ctx) => ctx.emit(nnNonZero, { x: ctx.get('X') }, { symbol: ctx.openSymbol() }),
+  }),
+  defineOnnxOp({
+    name: 'NonMaxSuppression',
+    since: 10,
+    inputs: ['boxes', 'scores', 'max_output_boxes_per_class?', 'iou_threshold?', 'score_threshold?'],
+    attributes: ['center_point_box'],
+    import: nonMaxSuppression,
+  }),
   defineOnnxOp({
     name: 'TopK',
     inputs: ['X', 'K?'],

@@ -5,6 +5,7 @@ import {
   type Dim,
   interpolatedTypes,
   isWordOf,
+  nnGridSample,
   nnResize,
   scaledDim,
   type Value,
@@ -116,11 +117,16 @@ function interpolate(
   nearest: AttrType<typeof nnResize.attrs.nearest>,
 ): Value {
   const mode = ctx.attr.string('mode', 'nearest').replace('bilinear', 'linear');
-  if (mode !== 'nearest' && mode !== 'linear') return ctx.unsupported(`mode '${mode}'`);
+  if (!isWordOf(nnResize.attrs.mode, mode)) return ctx.unsupported(`mode '${mode}'`);
   if (mode === 'linear' && !interpolatedTypes.includes(x.type.dtype))
     ctx.unsupported(`mode 'linear' of ${x.type.dtype}`);
+  if (mode === 'cubic' && x.type.dtype !== 'f32') ctx.unsupported(`mode 'cubic' of ${x.type.dtype}`);
+  const cubic = {
+    cubicFactor: ctx.attr.float('cubic_coeff_a', -0.75),
+    excludesOutside: ctx.attr.flag('exclude_outside'),
+  };
   const recipe = mode === 'linear' ? (operatorRecipe('resize', ctx.profile) ?? 'exact') : 'exact';
-  return ctx.emit(nnResize, { x }, { ...target, mode, coordinates, nearest, recipe });
+  return ctx.emit(nnResize, { x }, { ...target, mode, coordinates, nearest, recipe, ...(mode === 'cubic' && cubic) });
 }
 
 /** Upsample, and Resize of version 10: output position i shows position ⌊i / scale⌋. */
@@ -131,7 +137,23 @@ function upsample(ctx: NodeContext, scales: readonly number[] | undefined): Valu
   return interpolate(ctx, x, byScales(x, scales, ctx), 'asymmetric', 'floor');
 }
 
+function gridSample(ctx: NodeContext): Value {
+  const operands = { x: ctx.get('X'), grid: ctx.get('grid') };
+  const mode = ctx.attr.string('mode', 'linear').replace('bilinear', 'linear');
+  if (!isWordOf(nnGridSample.attrs.mode, mode)) return ctx.unsupported(`mode '${mode}'`);
+  if (operands.x.type.shape.length !== 4) ctx.unsupported('samples of other tensors than images');
+  const padding = ctx.attr.word('padding_mode', nnGridSample.attrs.padding, 'zeros');
+  return ctx.emit(nnGridSample, operands, { mode, padding, alignsCorners: ctx.attr.flag('align_corners') });
+}
+
 export const resizeOps: readonly OnnxOp[] = [
+  defineOnnxOp({
+    name: 'GridSample',
+    since: 16,
+    inputs: ['X', 'grid'],
+    attributes: ['align_corners', 'mode', 'padding_mode'],
+    import: gridSample,
+  }),
   defineOnnxOp({
     name: 'Resize',
     since: 10,

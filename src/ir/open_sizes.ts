@@ -1,0 +1,32 @@
+/**
+ * Sizes that only the values of tensors decide, as the number of elements that are not zero. The operator names a symbol for it, and the
+ * size is the symbol less 1: sizes may be 0, and a symbol is at least 1. They are known once the operator was evaluated.
+ */
+import { subDims, symbolsIn } from './dims.ts';
+import { type Node, nodesOf, once } from './graph.ts';
+import { opOf } from './op_table.ts';
+import { isStatic, type Shape } from './types.ts';
+
+/** The symbol that the node decides, if it decides one. */
+export function openSymbolOf(node: Node): string | undefined {
+  const { openSize } = opOf(node);
+  return openSize === undefined ? undefined : String(node.attrs[openSize]);
+}
+
+/** The symbols that nodes of the graph decide. */
+export const openSymbols = once(
+  (graph): ReadonlySet<string> => new Set(nodesOf(graph).flatMap((node) => openSymbolOf(node) ?? [])),
+);
+
+/** Notes the sizes of a tensor whose shape is given in symbols: each text of a size, and the symbol in it where nothing but a number is added. */
+export function learnSizes(bindings: Map<string, number>, shape: Shape, actual: readonly number[]): void {
+  if (isStatic(shape)) return;
+  shape.forEach((dim, axis) => {
+    if (typeof dim === 'number') return;
+    bindings.set(dim, actual[axis]);
+    const [symbol, ...more] = symbolsIn(dim);
+    if (symbol === undefined || more.length > 0) return;
+    const added = subDims(dim, symbol);
+    if (typeof added === 'number') bindings.set(symbol, actual[axis] - added);
+  });
+}
