@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { DType, Value } from '../../src/ir/index.ts';
 import { nnCumsum } from '../../src/ir/ops/nn_cumsum.op.ts';
+import { nnAbs } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import * as norm from '../../src/ir/ops/nn_norm.op.ts';
 import { nnGlobalAveragePool, nnGlobalMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import * as reduce from '../../src/ir/ops/nn_reduce.op.ts';
@@ -119,14 +120,19 @@ describe('reductions', () => {
 describe('normalizations', () => {
   const parameters = (count: number, seed: number) => filled('f32', [count], { pattern: 'random', seed });
 
-  it('per channel, with known mean and variance', () => {
+  it('per channel, with parameters that are known or of the run', () => {
+    const computed = fc.subarray(['scale', 'bias', 'mean', 'variance']);
     fc.assert(
-      fc.property(images, fc.boolean(), contents, setting, (s, last, c, by) => {
+      fc.property(images, fc.boolean(), computed, contents, setting, (s, last, computed, c, by) => {
         const graph = graphOn('f32', s, last, (b, x) => {
           const [scale, bias, mean, variance] = [1, 2, 3, 4].map((seed) => parameters(s[1], seed));
           const of = { scale, bias, mean, variance: { ...variance, data: variance.data.map(Math.abs) } };
           const operands = Object.fromEntries(
-            Object.entries(of).map(([name, t]) => [name, b.constant(t) as Value<'f32'>]),
+            Object.entries(of).map(([name, t]) => {
+              if (!computed.includes(name)) return [name, b.constant(t) as Value<'f32'>];
+              const given = b.input(name, 'f32', [s[1]]);
+              return [name, name === 'variance' ? b.emit(nnAbs, { x: given }) : given];
+            }),
           );
           return b.emit(norm.nnBatchNorm, { x, ...(operands as Record<keyof typeof of, Value<'f32'>>) });
         });

@@ -87,7 +87,7 @@ export function takesZeroPoints(product: Node, graph: GraphReader, isa: Isa): bo
   if (!isScalar(zx)) return false;
   if (weights === undefined || (zw && !zeros))
     return isOp(product, qnnMatmul) && hasVnni(isa) && isScalar(zw) && hasZeroPointOfRun(product, graph);
-  const [filters, inputs, ...kernel] = weights.shape;
+  const [, inputs, ...kernel] = weights.shape;
   if (isOp(product, qnnMatmul))
     return hasVnni(isa) && weights.shape.length === 2 && [undefined, 1, inputs].includes(zeros?.data.length);
   const { group } = product.attrs;

@@ -5,7 +5,7 @@
  * become one. A group ends where a node outside reads one of its values. The command stands in the place of the last node of the group: what
  * the group reads is made before, and who reads from the group comes behind it, so that no command waits for itself.
  */
-import { type Graph, type Node, sameShape, typeOf, type ValueId } from '../../../ir/index.ts';
+import { type Graph, isOp, type Node, nnBatchNorm, sameShape, typeOf, type ValueId } from '../../../ir/index.ts';
 import { elementwiseRefusal } from './elementwise_instructions.ts';
 import { GraphView } from './lowering.ts';
 
@@ -13,8 +13,9 @@ import { GraphView } from './lowering.ts';
 const SOURCES = 16;
 /** Instructions of a program; the kernel has registers for these and all sources at once. */
 const INSTRUCTIONS = 24;
-/** Casts and ends of quantized values take up to so many instructions, and a source of their own. */
+/** Casts and ends of quantized values take up to so many instructions, and a source of their own; normalization takes more. */
 const OF_ENDS = 4;
+const OF_NORMALIZATION = 12;
 
 interface Group {
   readonly nodes: readonly Node[];
@@ -29,7 +30,7 @@ const alone = (node: Node): Group => ({
   nodes: [node],
   reads: new Set(node.operands.filter((id) => id !== null)),
   sources: isEnd(node) ? 1 : 0,
-  instructions: isEnd(node) ? OF_ENDS : 1,
+  instructions: isEnd(node) ? OF_ENDS : isOp(node, nnBatchNorm) ? OF_NORMALIZATION : 1,
 });
 
 /** The groups as one, in order; undefined when that would be too long. */

@@ -4,6 +4,7 @@ import {
   byOp,
   isTensorOf,
   type Node,
+  type nnBatchNorm,
   type nnGelu,
   type OpKey,
   type OpWith,
@@ -116,7 +117,27 @@ const cast: Translation<(typeof ops)['nnCast']> = {
   },
 };
 
+/** In binary64, rounded once, where the run computes a parameter: constants make one factor, for which there is a faster kernel. */
+const batchNorm: Translation<typeof nnBatchNorm> = {
+  refuses: (view, graph) =>
+    isF32(view, graph) ??
+    ([view.scale, view.bias, view.mean, view.variance].every((id) => graph.constant(id) !== undefined)
+      ? 'its parameters are constants'
+      : undefined),
+  emit({ x, scale, bias, mean, variance, attrs }, program) {
+    const wide = (id: ValueId, axis?: number) => program.emit('to_f64.f32', [program.value(id, axis)]);
+    const epsilon = program.data(tensor('f64', [fround(attrs.epsilon)], []));
+    const deviation = program.emit('sqrt.f64', [program.emit('add.f64', [wide(variance, CHANNELS), epsilon])]);
+    const factor = program.emit('div.f64', [wide(scale, CHANNELS), deviation]);
+    const centred = program.emit('sub.f64', [wide(x), wide(mean, CHANNELS)]);
+    const sum = program.emit('add.f64', [program.emit('mul.f64', [centred, factor]), wide(bias, CHANNELS)]);
+    return program.emit('to_f32.f64', [sum]);
+  },
+};
+const CHANNELS = 1;
+
 const table = {
+  nnBatchNorm: batchNorm,
   nnExp: float('exp'),
   nnLog: float('log'),
   nnSin: float('sin'),

@@ -106,7 +106,7 @@ const table = {
   nnReduceLogSumExp: softmax.logSumExp,
   nnGlobalAveragePool: reduce.globalAveragePool,
   nnGlobalMaxPool: reduce.globalMaxPool,
-  nnBatchNorm: norm.batchNorm,
+  nnBatchNorm: orElementwise(norm.batchNorm),
   nnInstanceNorm: norm.instanceNorm,
   nnGroupNorm: norm.groupNorm,
   nnLayerNorm: norm.layerNorm,
