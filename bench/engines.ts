@@ -1,12 +1,12 @@
 /** The networks of the benchmark on their engines, and one engine alone in a process of its own. */
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { createPeer, type Peer } from '../src/cli/onnxruntime.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import type { Graph } from '../src/ir/index.ts';
 import { compileGraph, Model } from '../src/runtime/compile.ts';
 import { type Contender, measure, type Schedule, type Timing } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
-import { createPeer, type Peer } from './peers/onnxruntime.ts';
 
 export type NetworkName = keyof typeof networks;
 

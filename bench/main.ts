@@ -8,6 +8,7 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createPeer } from '../src/cli/onnxruntime.ts';
 import { legalize } from '../src/codegen/legalize.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../src/ir/index.ts';
@@ -23,7 +24,6 @@ import {
 } from './engines.ts';
 import { compare, formatTable, measure, quantile, type Schedule, type Timing, usualSchedule } from './measure.ts';
 import { type NetOptions, networks } from './models/index.ts';
-import { createPeer } from './peers/onnxruntime.ts';
 import { type ShapeName, shapes } from './scaling/shapes.ts';
 import { benchScaling, formatScaling, type ScalingRow } from './scaling/table.ts';
 

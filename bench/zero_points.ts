@@ -1,12 +1,14 @@
 /**
- * The cost of zero points in a whole network: every zero point non-zero against every zero point 0, in turns, whole and
- * per layer (least time of the node inside the network): `node --import tsx bench/zero_points.ts [--rounds=N]
- * [--threads=1,2]`.
+ * The cost of zero points in a whole network: zero points of the source, and of the source and the weights (u8), against every zero point 0,
+ * in turns, whole and per layer (least time of the node inside the network):
+ *
+ *   npm run bench:zero_points [-- --rounds=N --threads=1,2 --json=FILE]
  */
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { compileGraph, Model } from '../src/runtime/compile.ts';
 import { formatTable } from './measure.ts';
-import { networks, noiseImage } from './models/index.ts';
+import { type NetOptions, networks, noiseImage } from './models/index.ts';
+import { addToFile, commandOf, type ZeroPointsRow } from './zoo/result.ts';
 
 const argument = (name: string): string | undefined =>
   process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
@@ -32,43 +34,56 @@ function turn(model: Model, least: Least): void {
     least.nodes.set(node, Math.min(least.nodes.get(node) ?? Number.POSITIVE_INFINITY, microseconds));
 }
 
+const symmetric = {
+  form: 'qlinear',
+  zeroPoints: 'zero',
+  activation: 'uint8',
+  weights: 'int8',
+  perChannel: true,
+  seed: 1,
+} as const satisfies NetOptions;
+const variants: readonly (readonly [zeroPoints: string, options: NetOptions])[] = [
+  ['source', { ...symmetric, zeroPoints: 'nonzero' }],
+  ['source and weights', { ...symmetric, zeroPoints: 'nonzero', weights: 'uint8' }],
+];
+
+const rows: ZeroPointsRow[] = [];
 for (const [network, build] of Object.entries(networks))
   for (const threads of threadCounts) {
-    const compiled = (['zero', 'nonzero'] as const).map((zeroPoints) => {
-      const bytes = build({
-        form: 'qlinear',
-        zeroPoints,
-        activation: 'uint8',
-        weights: 'int8',
-        perChannel: true,
-        seed: 1,
-      });
-      return compileGraph(importOnnx(bytes, { file: network }), { threads });
-    });
-    const [symmetric, asymmetric] = compiled.map((): Least => ({ whole: Number.POSITIVE_INFINITY, nodes: new Map() }));
+    const compiled = [symmetric, ...variants.map(([, options]) => options)].map((options) =>
+      compileGraph(importOnnx(build(options), { file: network }), { threads }),
+    );
+    const least = compiled.map((): Least => ({ whole: Number.POSITIVE_INFINITY, nodes: new Map() }));
     // Times depend on the addresses of buffers by up to a tenth of a layer, so models are loaded anew now and then.
     for (let first = 0; first < rounds; first += ROUNDS_OF_A_MODEL) {
       const models = compiled.map((model) => new Model(model, { threads }));
       for (let round = first; round < Math.min(first + ROUNDS_OF_A_MODEL, rounds); round++) {
-        const order = round % 2 === 0 ? [0, 1] : [1, 0];
-        for (const i of order) turn(models[i]!, i === 0 ? symmetric! : asymmetric!);
+        const order = [...models.keys()];
+        for (const i of round % 2 === 0 ? order : order.toReversed()) turn(models[i]!, least[i]!);
       }
       for (const model of models) model.dispose();
     }
-    const layers = compiled[1]!.strategies.map(({ node, layer, chosen }) => {
-      const [base, took] = [symmetric!, asymmetric!].map(({ nodes }) => nodes.get(layer) ?? nodes.get(node) ?? 0);
-      return { layer, chosen, base: base!, ratio: took! / base! };
-    });
-    const ratio = asymmetric!.whole / symmetric!.whole;
-    const above = layers.filter((layer) => layer.ratio > 1.1).sort((a, b) => b.ratio - a.ratio);
-    console.log(
-      `${network}, ${threads} thread${threads === 1 ? '' : 's'}: ${(asymmetric!.whole / 1000).toFixed(2)} ms against ${(symmetric!.whole / 1000).toFixed(2)} ms without zero points: ${ratio.toFixed(3)}; ${above.length} of ${layers.length} layers above 1.10`,
-    );
-    if (above.length > 0)
+    const [base] = least;
+    for (const [i, [zeroPoints]] of variants.entries()) {
+      const { whole, nodes } = least[i + 1]!;
+      const layers = compiled[i + 1]!.strategies.map(({ node, layer, chosen }) => {
+        const [without, took] = [base!.nodes, nodes].map((times) => times.get(layer) ?? times.get(node) ?? 0);
+        return { layer, chosen, base: without!, ratio: took! / without! };
+      });
+      const above = layers.filter((layer) => layer.ratio > 1.1).sort((a, b) => b.ratio - a.ratio);
+      const [ms, symmetricMs] = [whole / 1000, base!.whole / 1000];
+      rows.push({ network, zeroPoints, threads, ms, symmetricMs });
       console.log(
-        `${formatTable(
-          ['layer', 'way', 'without us', 'cost'],
-          above.map((l) => [l.layer, l.chosen, l.base.toFixed(1), l.ratio.toFixed(2)]),
-        )}\n`,
+        `${network}, ${threads} thread${threads === 1 ? '' : 's'}, zero points of ${zeroPoints}: ${ms.toFixed(2)} ms against ${symmetricMs.toFixed(2)} ms without: ${(ms / symmetricMs).toFixed(3)}; ${above.length} of ${layers.length} layers above 1.10`,
       );
+      if (above.length > 0)
+        console.log(
+          `${formatTable(
+            ['layer', 'way', 'without us', 'cost'],
+            above.map((l) => [l.layer, l.chosen, l.base.toFixed(1), l.ratio.toFixed(2)]),
+          )}\n`,
+        );
+    }
   }
+const file = argument('json');
+if (file !== undefined) addToFile(file, { zeroPoints: rows }, commandOf('bench:zero_points', process.argv.slice(2)));

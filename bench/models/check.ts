@@ -4,7 +4,7 @@
  *   node --import tsx bench/models/check.ts [NETWORK [FORM ZERO_POINTS ACTIVATION WEIGHTS per-channel|per-layer]]
  */
 import onnxProto from 'onnx-proto';
-import { createPeer } from '../peers/onnxruntime.ts';
+import { createPeer } from '../../src/cli/onnxruntime.ts';
 import { type NetOptions, networks, noiseImage } from './index.ts';
 
 const { onnx } = onnxProto;

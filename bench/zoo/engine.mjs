@@ -1,12 +1,11 @@
 /**
- * unskew or ONNX Runtime in a Node.js process of its own, as an application has them: protocol.ts says what it answers.
- * The arguments are engine, model, threads and the file of inputs. unskew is the compiled library in dist/.
+ * An engine of Node.js in a process of its own, as an application has it: protocol.ts says what it gets and answers.
+ * unskew is the compiled library in dist/.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 
-const [, , engine, path, threadsGiven, feedsFile] = process.argv;
-const threads = Number(threadsGiven);
+const { engine, model: path, threads, feeds: feedsFile, profile, isa } = JSON.parse(process.argv[2]);
 const arrays = {
   float32: Float32Array,
   float64: Float64Array,
@@ -21,31 +20,29 @@ const arrays = {
   int64: BigInt64Array,
   uint64: BigUint64Array,
 };
+const importing = profile === undefined ? {} : { profile };
 
-function arrayOf({ type, data }) {
+const tensorsOf = (feeds, Tensor) =>
+  feeds.map((each) => Object.fromEntries(Object.entries(each).map(([name, given]) => [name, tensorOf(given, Tensor)])));
+
+function tensorOf({ type, dims, data }, Tensor) {
   const bytes = Uint8Array.from(Buffer.from(data, 'base64'));
-  return new arrays[type](bytes.buffer, 0, bytes.length / arrays[type].BYTES_PER_ELEMENT);
+  return new Tensor(type, new arrays[type](bytes.buffer, 0, bytes.length / arrays[type].BYTES_PER_ELEMENT), dims);
 }
 
-async function startUnskew(feeds, runSync) {
+async function startUnskew(feeds, method) {
   const { compile, Tensor } = await import('../../dist/index.js');
-  const tensors = Object.fromEntries(
-    Object.entries(feeds).map(([name, given]) => [name, new Tensor(given.type, arrayOf(given), given.dims)]),
-  );
-  const model = await compile(path, { threads });
-  const run = runSync ? () => model.runSync(tensors) : () => model.run(tensors);
-  await run();
-  return {
-    run,
-    started: { interpreted: model.fallbacks.length },
-  };
+  if (isa !== undefined) (await import('../../dist/runtime/addon.js')).loadAddon().setKernelIsa('avx2');
+  const tensors = tensorsOf(feeds, Tensor);
+  const model = await compile(path, { threads, ...importing });
+  const run = (i) => model[method](tensors[i]);
+  await run(0);
+  return { run, started: { interpreted: model.fallbacks.length } };
 }
 
 async function startOnnxRuntime(feeds) {
   const { InferenceSession, Tensor, env } = await import('onnxruntime-node');
-  const tensors = Object.fromEntries(
-    Object.entries(feeds).map(([name, given]) => [name, new Tensor(given.type, arrayOf(given), given.dims)]),
-  );
+  const tensors = tensorsOf(feeds, Tensor);
   const session = await InferenceSession.create(path, {
     intraOpNumThreads: threads,
     interOpNumThreads: 1,
@@ -53,21 +50,39 @@ async function startOnnxRuntime(feeds) {
     graphOptimizationLevel: 'all',
     logSeverityLevel: 4,
   });
-  const run = () => session.run(tensors);
-  await run();
+  const run = (i) => session.run(tensors[i]);
+  await run(0);
   return { run, started: { version: env.versions.node ?? env.versions.common } };
 }
 
+/** In QDQ form the graph as written computes floats that integers stand for, so the quantized graph is the meaning. */
+async function startInterpreter(feeds) {
+  const { importModel, interpret, legalize, Tensor } = await import('../../dist/index.js');
+  const { quantized } = legalize(await importModel(path, importing), { target: 'onednn' });
+  const outputs = await interpret(quantized, tensorsOf(feeds, Tensor)[0]);
+  return { run: () => outputs, started: {} };
+}
+
+const starts = {
+  unskew: (feeds) => startUnskew(feeds, 'run'),
+  'unskew-sync': (feeds) => startUnskew(feeds, 'runSync'),
+  onnxruntime: startOnnxRuntime,
+  interpreter: startInterpreter,
+};
+
 const say = (answer) => console.log(JSON.stringify(answer));
 
+async function timeOf(run, i) {
+  const start = performance.now();
+  await run(i);
+  return performance.now() - start;
+}
+
 async function medianOf(run, ms) {
-  await run();
+  await run(0);
   const times = [];
-  for (const end = performance.now() + ms; performance.now() < end || times.length === 0; ) {
-    const start = performance.now();
-    await run();
-    times.push(performance.now() - start);
-  }
+  for (const end = performance.now() + ms; performance.now() < end || times.length === 0; )
+    times.push(await timeOf(run, 0));
   return times.sort((a, b) => a - b)[times.length >> 1];
 }
 
@@ -79,24 +94,28 @@ function stored(outputs) {
   return JSON.stringify(Object.fromEntries(entries));
 }
 
-async function serve(run) {
-  for await (const line of createInterface({ input: process.stdin })) {
-    const request = JSON.parse(line);
-    if (request.do === 'time') say(await medianOf(run, request.ms));
-    else if (request.do === 'outputs') {
-      writeFileSync(request.file, stored(await run()));
-      say(true);
-    } else say(Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]));
-  }
-}
+const answers = {
+  time: (run, { ms }) => medianOf(run, ms),
+  pass: async (run, _request, count) => {
+    const times = [];
+    for (let i = 0; i < count; i++) times.push(await timeOf(run, i));
+    return times;
+  },
+  outputs: async (run, { file }) => {
+    writeFileSync(file, stored(await run(0)));
+    return true;
+  },
+  peak: () => Number(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))[1]),
+};
 
 try {
-  const feeds = JSON.parse(readFileSync(feedsFile, 'utf8'));
-  const { run, started } = await (engine === 'onnxruntime'
-    ? startOnnxRuntime(feeds)
-    : startUnskew(feeds, engine === 'unskew-sync'));
+  const given = JSON.parse(readFileSync(feedsFile, 'utf8'));
+  const { run, started } = await starts[engine](given);
   say(started);
-  await serve(run);
+  for await (const line of createInterface({ input: process.stdin })) {
+    const request = JSON.parse(line);
+    say(await answers[request.do](run, request, given.length));
+  }
 } catch (error) {
   say({ refused: String(error?.message ?? error).split('\n')[0] });
 }

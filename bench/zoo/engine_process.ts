@@ -2,28 +2,34 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import type { Request, Started } from './protocol.ts';
-
-export const engines = ['unskew', 'unskew-sync', 'onnxruntime', 'openvino'] as const;
-export type Engine = (typeof engines)[number];
+import { engines, isas } from './engines.ts';
+import type { Request, Start, Started } from './protocol.ts';
 
 export class EngineProcess {
-  readonly engine: Engine;
+  readonly engine: Start['engine'];
   readonly #child: ChildProcess;
   readonly #lines: AsyncIterator<string>;
   readonly #begin = performance.now();
 
-  /** @param python has the engine's package; needed for OpenVINO alone */
-  constructor(engine: Engine, model: string, threads: number, feedsFile: string, python?: string) {
-    this.engine = engine;
-    const [program, script] = engine === 'openvino' ? [String(python), 'engine.py'] : [process.execPath, 'engine.mjs'];
+  /** @param python has the packages of the engines of Python; needed for these alone */
+  constructor(start: Start, python?: string) {
+    this.engine = start.engine;
+    const isPython = start.engine !== 'interpreter' && engines[start.engine].program === 'python';
+    const [program, script] = isPython ? [String(python), 'engine.py'] : [process.execPath, 'engine.mjs'];
     const path = fileURLToPath(new URL(script, import.meta.url));
-    this.#child = spawn(program, [path, engine, model, String(threads), feedsFile], {
+    this.#child = spawn(program, [path, JSON.stringify(start)], {
       stdio: ['pipe', 'pipe', 'ignore'],
-      env: { ...process.env, OMP_NUM_THREADS: String(threads) },
+      env: {
+        ...process.env,
+        OMP_NUM_THREADS: String(start.threads),
+        ...(start.isa && { DNNL_MAX_CPU_ISA: isas[start.isa] }),
+      },
     });
-    const { stdout } = this.#child;
-    if (stdout === null) throw new Error('the child has no output');
+    const { stdin, stdout } = this.#child;
+    if (stdin === null || stdout === null) throw new Error('the child has no input or output');
+    // A child that has ended is noticed where its answer is awaited.
+    stdin.on('error', () => undefined);
+    this.#child.on('error', () => undefined);
     this.#lines = createInterface({ input: stdout })[Symbol.asyncIterator]();
   }
 
@@ -39,7 +45,7 @@ export class EngineProcess {
   }
 
   close(): void {
-    this.#child.kill();
+    this.#child.kill('SIGKILL');
   }
 
   async #answer<T>(): Promise<T> {

@@ -1,20 +1,28 @@
 /**
- * Every ONNX model of a folder on unskew, ONNX Runtime and, where `PY_ML` names a Python that has it, OpenVINO: one process per engine,
- * taking turns. `npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200]
- * [--engines=unskew,onnxruntime] [--json=FILE]`. Inputs are random; open
- * sizes are 1. A model that an engine does not run is listed with the reason.
+ * Every model of a folder on unskew and on the engines that take such files (engines.ts), one process per engine, taking turns:
+ *
+ *   PY_ML=PYTHON npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200] [--engines=unskew,onnxruntime]
+ *     [--sizes=NAME=8,…] [--lengths=5-128 --sentences=100] [--isa=avx2,avx512] [--exact=SECONDS] [--profile=NAME] [--json=FILE]
+ *
+ * A file takes part when its name has one of the parts. Inputs are random; open sizes that are not given are the least that fit. With
+ * --lengths each engine runs sentences of random lengths. --isa limits unskew's instructions, not those of other engines. --exact compares
+ * outputs with the interpreter, which gets so many seconds; with --rounds=0 nothing is timed. --json adds to the figures of a file. A
+ * model that an engine does not run is listed with the reason. PYTHON has the packages of the engines of Python.
  */
-import { readdirSync, writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
-import { join } from 'node:path';
+import { readdirSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
-import { randomFeeds } from '../../src/cli/random.ts';
+import type { ImportOptions } from '../../src/importers/index.ts';
 import { importModel } from '../../src/index.ts';
-import { bytesOf, toPublic } from '../../src/ir/index.ts';
-import type { Engine } from './engine_process.ts';
+import { type Engine, engineNames, engines, isas, kindOf, type LimitedIsa, modelName } from './engines.ts';
+import { drawLengths, feedsOf, parseLengths, parseSizes, sequenceSymbol, sized } from './feeds.ts';
+import { meaningOf } from './meaning.ts';
+import { multiplyAdds } from './multiply_adds.ts';
 import type { StoredTensors } from './protocol.ts';
-import { formatRows } from './report.ts';
-import { benchRow, type Row, type ZooResult } from './row.ts';
+import { formatRows, formatSentences } from './report.ts';
+import { addToFile, commandOf, type Row, type SentencesRow } from './result.ts';
+import { benchRow, benchSentences, type RowOptions } from './row.ts';
+import { buildVnniPeak } from './vnni_peak.ts';
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -23,71 +31,112 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '7' },
     turn: { type: 'string', default: '200' },
     engines: { type: 'string' },
+    sizes: { type: 'string' },
+    lengths: { type: 'string' },
+    sentences: { type: 'string', default: '100' },
+    isa: { type: 'string' },
+    exact: { type: 'string' },
+    profile: { type: 'string' },
     json: { type: 'string' },
   },
 });
 const [folder, ...parts] = positionals;
 if (folder === undefined) {
-  console.error(
-    'usage: npm run bench:zoo -- FOLDER [PART …] [--threads=1,2] [--rounds=7] [--turn=200] [--engines=NAME,…] [--json=FILE]',
-  );
+  console.error('usage: npm run bench:zoo -- FOLDER [PART …] [OPTIONS], see the first lines of bench/zoo/main.ts');
   process.exit(2);
 }
-const python = process.env.PY_ML;
-const all: readonly Engine[] = ['unskew', 'unskew-sync', 'onnxruntime', ...(python ? (['openvino'] as const) : [])];
 
-const wanted = values.engines?.split(',');
-const engines = all.filter((engine) => wanted?.includes(engine) ?? true);
-
-async function feedsOf(path: string): Promise<StoredTensors> {
-  const graph = await importModel(path);
-  const tensors = Object.entries(randomFeeds(graph, 1)).map(([name, tensor]) => {
-    const { type, dims, data } = toPublic(tensor);
-    return [name, { type, dims, data: Buffer.from(bytesOf(data)).toString('base64') }] as const;
-  });
-  return Object.fromEntries(tensors);
+/** The names of a list, each of which the table has. */
+function namesOf<Name extends string>(option: string, given: string, known: readonly Name[]): Name[] {
+  const names = given.split(',');
+  const wrong = names.find((name) => !known.includes(name as Name));
+  if (wrong === undefined) return names as Name[];
+  console.error(`--${option}: '${wrong}' is none of ${known.join(', ')}`);
+  process.exit(2);
 }
 
-const files = readdirSync(folder, { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.onnx') && (parts.length === 0 || parts.some((part) => file.includes(part))))
+const python = process.env.PY_ML;
+const wanted: readonly Engine[] =
+  values.engines === undefined ? engineNames : namesOf('engines', values.engines, engineNames);
+const usable = wanted.filter((name) => python !== undefined || engines[name].program === 'node');
+const left = wanted.filter((name) => !usable.includes(name));
+if (left.length > 0)
+  console.error(`PY_ML names no Python: without ${left.map((name) => engines[name].label).join(', ')}`);
+const limits: readonly (LimitedIsa | undefined)[] =
+  values.isa === undefined ? [undefined] : namesOf('isa', values.isa, Object.keys(isas) as LimitedIsa[]);
+const sizes = values.sizes === undefined ? undefined : parseSizes(values.sizes);
+const lengths = values.lengths === undefined ? undefined : parseLengths(values.lengths);
+const drawn = lengths && drawLengths(lengths, Number(values.sentences));
+const importing = values.profile === undefined ? {} : ({ profile: values.profile } as ImportOptions);
+const rounds = Number(values.rounds);
+const peak = rounds > 0 && lengths === undefined ? buildVnniPeak() : undefined;
+const messageOf = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0];
+
+/** Inputs for each sentence, or one set of them; and how many multiply-adds the latter takes, where convolutions have most. */
+async function given(path: string): Promise<{ feeds: StoredTensors[]; work: number | undefined }> {
+  const graph = await importModel(path, importing);
+  if (drawn === undefined) {
+    const known = sized(graph, sizes ?? {});
+    const { all, convolutions } = multiplyAdds(known);
+    return { feeds: [feedsOf(known)], work: convolutions > all / 2 ? all : undefined };
+  }
+  const symbol = sequenceSymbol(graph);
+  const byLength = new Map(
+    [...new Set(drawn)].map((length) => [length, feedsOf(sized(graph, { ...sizes, [symbol]: length }))]),
+  );
+  return { feeds: drawn.map((length) => byLength.get(length) as StoredTensors), work: undefined };
+}
+
+const files = readdirSync(folder, { recursive: true, withFileTypes: true })
+  .filter((entry) => entry.isFile() && kindOf(entry.name) !== undefined)
+  .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+  .filter((file) => parts.length === 0 || parts.some((part) => file.includes(part)))
   .sort();
 const rows: Row[] = [];
+const sentences: SentencesRow[] = [];
 const unread: Record<string, string> = {};
 for (const [at, file] of files.entries()) {
-  const model = join(folder, file);
-  const name = file.replace(/\.onnx$/, '');
-  let feeds: StoredTensors;
+  const [path, model, kind] = [join(folder, file), modelName(file), kindOf(file)];
+  if (kind === undefined) continue;
   try {
-    feeds = await feedsOf(model);
-  } catch (error) {
-    unread[name] = String(error instanceof Error ? error.message : error).split('\n')[0];
-    continue;
-  }
-  for (const threads of values.threads.split(',').map(Number)) {
-    process.stderr.write(`${at + 1}/${files.length} ${name}, ${threads} thread${threads === 1 ? '' : 's'} …\n`);
-    const row = await benchRow({
-      model,
-      name,
-      threads,
-      engines,
-      feeds,
-      rounds: Number(values.rounds),
-      turnMs: Number(values.turn),
+    const { feeds, work } = await given(path);
+    const subject: RowOptions = {
+      ...{ path, model, kind, threads: 1, engines: usable, feeds, rounds, turnMs: Number(values.turn) },
+      ...(sizes && { sizes }),
+      ...(values.profile !== undefined && { profile: values.profile }),
       ...(python !== undefined && { python }),
-    });
-    rows.push(row);
-    process.stderr.write(`    ${formatRows([row]).split('\n').at(-1)}\n`);
+    };
+    const meaning = values.exact === undefined ? undefined : await meaningOf(subject, Number(values.exact));
+    for (const isa of limits)
+      for (const threads of values.threads.split(',').map(Number)) {
+        process.stderr.write(`${at + 1}/${files.length} ${model}, ${threads} thread${threads === 1 ? '' : 's'} …\n`);
+        const options = { ...subject, threads, ...(isa && { isa }), ...(meaning !== undefined && { meaning }) };
+        if (drawn !== undefined && lengths !== undefined) {
+          sentences.push(await benchSentences(options, drawn, lengths));
+          continue;
+        }
+        // Without VNNI the peak is another one.
+        const isMeasured = peak !== undefined && work !== undefined && isa === undefined;
+        const row = await benchRow(
+          options,
+          isMeasured ? { multiplyAdds: work, perSecond: peak.perSecond(threads) } : undefined,
+        );
+        rows.push(row);
+        process.stderr.write(`    ${formatRows([row]).split('\n').at(-1)}\n`);
+      }
+  } catch (error) {
+    unread[model] = messageOf(error);
   }
 }
-const result: ZooResult = {
-  machine: `${cpus()[0]?.model.trim()}, ${cpus().length} processors`,
-  date: new Date().toISOString().slice(0, 10),
-  rows,
-  unread,
-};
-console.log(formatRows(rows));
-for (const { model, threads, refused } of rows)
-  for (const [engine, why] of Object.entries(refused))
-    if (threads === rows[0].threads) console.log(`${model}: ${engine} refuses: ${why}`);
-for (const [name, why] of Object.entries(unread)) console.log(`${name}: ${why}`);
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, undefined, 1)}\n`);
+peak?.dispose();
+if (rows.length > 0) console.log(formatRows(rows));
+if (sentences.length > 0) console.log(formatSentences(sentences));
+const told = new Set<string>();
+for (const { model, refused, exact } of [...rows, ...sentences]) {
+  for (const [engine, why] of Object.entries(refused)) told.add(`${model}: ${engine} refuses: ${why}`);
+  if (typeof exact === 'string') told.add(`${model}: no comparison with the interpreter: ${exact}`);
+}
+for (const [model, why] of Object.entries(unread)) told.add(`${model}: ${why}`);
+for (const line of told) console.log(line);
+if (values.json !== undefined)
+  addToFile(values.json, { rows, sentences, unread }, commandOf('bench:zoo', process.argv.slice(2)));

@@ -1,80 +1,131 @@
-/** One network at one number of threads on every engine. */
+/** One network at one number of threads on every engine: times, sentences of many lengths, outputs. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { quantile } from '../measure.ts';
-import { type Engine, EngineProcess } from './engine_process.ts';
-import type { StoredTensors } from './protocol.ts';
+import { differenceOf } from './difference.ts';
+import { EngineProcess } from './engine_process.ts';
+import { type Engine, engines, homes, type Kind, type LimitedIsa } from './engines.ts';
+import type { Sizes } from './feeds.ts';
+import type { Start, StoredTensors } from './protocol.ts';
+import type { EngineFigures, Ratio, Row, SentenceFigures, SentencesRow } from './result.ts';
 
-/** The time of another engine divided by ours: 10th percentile, median and 90th percentile over rounds. */
-export type Ratio = readonly [low: number, median: number, high: number];
+export interface RowOptions {
+  /** The file, and its name in the table. */
+  readonly path: string;
+  readonly model: string;
+  readonly kind: Kind;
+  readonly threads: number;
+  /** Engines that do not take the kind are left out. */
+  readonly engines: readonly Engine[];
+  /** One set of inputs, or those of sentences in their order. */
+  readonly feeds: readonly StoredTensors[];
+  readonly sizes?: Sizes;
+  readonly isa?: LimitedIsa;
+  readonly profile?: string;
+  /** None compares outputs and times nothing. */
+  readonly rounds: number;
+  readonly turnMs: number;
+  /** The outputs by the interpreter, or why there are none. */
+  readonly meaning?: StoredTensors | string;
+  readonly python?: string;
+}
 
-export interface EngineFigures {
+/** Threads of an engine that still spin fall asleep in this time; one thread alone does not spin. */
+const settleMs = (threads: number): number => (threads > 1 ? 60 : 5);
+
+export async function benchRow(options: RowOptions, work?: { multiplyAdds: number; perSecond: number }): Promise<Row> {
+  const { turnMs } = options;
+  const { figures, ...outcome } = await measured(options, (child) => child.ask<number>({ do: 'time', ms: turnMs }));
+  const timed = mapped(
+    figures,
+    ({ turns, ...rest }, ownTurns): EngineFigures => ({ ...summed(turns, ownTurns), ...rest }),
+  );
+  const own = timed.unskew;
+  return {
+    ...outcome,
+    engines: timed,
+    ...(own && work && { peakShare: work.multiplyAdds / (own.ms / 1000) / work.perSecond }),
+  };
+}
+
+/** Each turn is a pass over all sentences. The first pass meets the lengths for the first time, but for the first one. */
+export async function benchSentences(
+  options: RowOptions,
+  drawn: readonly number[],
+  lengths: readonly [number, number],
+): Promise<SentencesRow> {
+  const { figures, ...outcome } = await measured(options, (child) => child.ask<number[]>({ do: 'pass' }));
+  const total = (pass: readonly number[]) => pass.reduce((sum, ms) => sum + ms, 0);
+  const timed = mapped(figures, ({ turns, ...rest }, ownTurns): SentenceFigures => {
+    const [first, ...later] = turns;
+    return {
+      ...summed(later.map(total), ownTurns?.slice(1).map(total)),
+      ...rest,
+      firstMs: total(first),
+      newLengthMs: quantile(extraTimes(drawn, turns), 0.5),
+    };
+  });
+  return { ...outcome, engines: timed, lengths, sentences: drawn.length };
+}
+
+/** What each length took more where it came for the first time than the same sentence took in later passes; no later pass, no times. */
+export function extraTimes(drawn: readonly number[], passes: readonly (readonly number[])[]): number[] {
+  const [first, ...later] = passes;
+  return drawn.flatMap((length, i) => {
+    // The start of the engine has run the first sentence.
+    const isNew = length !== drawn[0] && drawn.indexOf(length) === i;
+    if (!isNew || later.length === 0) return [];
+    const usual = quantile(
+      later.map((pass) => pass[i]),
+      0.5,
+    );
+    return [first[i] - usual];
+  });
+}
+
+interface Measured<Turn> {
+  readonly turns: readonly Turn[];
   readonly version: string;
-  /** Median over rounds of the medians of turns. */
-  readonly ms: number;
-  /** Against `run` of unskew; 1 for itself. */
-  readonly ratio: Ratio;
-  /** From the start of the process to the end of the first run. */
   readonly coldMs: number;
   readonly peakKiB: number;
 }
 
-export interface Row {
-  readonly model: string;
-  readonly threads: number;
-  readonly engines: Readonly<Partial<Record<Engine, EngineFigures>>>;
-  /** Why an engine does not run it. */
-  readonly refused: Readonly<Partial<Record<Engine, string>>>;
-  readonly interpreted: number;
-  /** Against ONNX Runtime. */
-  readonly difference: Difference | undefined;
+type Figures<T> = Partial<Record<Engine, T>>;
+
+function mapped<Turn, T>(
+  figures: Figures<Measured<Turn>>,
+  make: (figures: Measured<Turn>, own: readonly Turn[] | undefined) => T,
+): Figures<T> {
+  const entries = Object.entries(figures).map(([engine, each]) => [engine, make(each, figures.unskew?.turns)]);
+  return Object.fromEntries(entries);
 }
 
-export interface Difference {
-  /** Bytes of outputs that are not f32 which differ, of how many. */
-  readonly integers: number;
-  readonly integersOf: number;
-  /** The largest difference of floats over the largest magnitude of the output. */
-  readonly floats: number;
+function summed(turns: readonly number[], own: readonly number[] | undefined): { ms: number; ratio: Ratio } {
+  const ratios = turns.map((ms, round) => (own ? ms / own[round] : Number.NaN));
+  return { ms: quantile(turns, 0.5), ratio: [quantile(ratios, 0.1), quantile(ratios, 0.5), quantile(ratios, 0.9)] };
 }
 
-export interface ZooResult {
-  readonly machine: string;
-  readonly date: string;
-  readonly rows: readonly Row[];
-  /** Models that unskew cannot read, and why. */
-  readonly unread: Readonly<Record<string, string>>;
-}
-
-export interface RowOptions {
-  readonly model: string;
-  /** The name in the table. */
-  readonly name: string;
-  readonly threads: number;
-  readonly engines: readonly Engine[];
-  readonly feeds: StoredTensors;
-  readonly rounds: number;
-  readonly turnMs: number;
-  readonly python?: string;
-}
-
-/** Threads of an engine that still spin fall asleep in this time. */
-const SETTLE_MS = 60;
-
-export async function benchRow(options: RowOptions): Promise<Row> {
-  const { model, name, threads, rounds, turnMs } = options;
+/** Starts the engines, lets them take turns, and compares their outputs. */
+async function measured<Turn>(options: RowOptions, turn: (child: EngineProcess) => Promise<Turn>) {
+  const { path, model, kind, threads, sizes, isa, profile, rounds, meaning, python } = options;
   const folder = mkdtempSync(join(tmpdir(), 'unskew-zoo-'));
-  const feedsFile = join(folder, 'feeds.json');
-  writeFileSync(feedsFile, JSON.stringify(options.feeds));
+  const feeds = join(folder, 'feeds.json');
+  writeFileSync(feeds, JSON.stringify(options.feeds));
   const running: EngineProcess[] = [];
-  const cold = new Map<Engine, { coldMs: number; version?: string }>();
-  const refused: Partial<Record<Engine, string>> = {};
-  let interpreted = 0;
+  const cold: Figures<{ coldMs: number; version?: string }> = {};
+  const refused: Figures<string> = {};
+  let interpreted: number | undefined;
   try {
-    for (const engine of options.engines) {
-      const child = new EngineProcess(engine, model, threads, feedsFile, options.python);
+    for (const engine of options.engines.filter((name) => engines[name].takes.includes(kind))) {
+      const isOurs = engine.startsWith('unskew');
+      const start: Start = {
+        ...{ engine, model: path, threads, feeds },
+        ...(profile !== undefined && { profile }),
+        ...(isOurs && isa !== undefined && { isa }),
+      };
+      const child = new EngineProcess(start, python);
       const started = await child.started();
       if ('refused' in started) {
         refused[engine] = started.refused;
@@ -82,53 +133,51 @@ export async function benchRow(options: RowOptions): Promise<Row> {
         continue;
       }
       running.push(child);
-      cold.set(engine, started);
+      cold[engine] = started;
       if (engine === 'unskew') interpreted = started.interpreted ?? 0;
     }
-    const times = new Map(running.map(({ engine }) => [engine, [] as number[]]));
+    const turns = new Map(running.map((child) => [child, [] as Turn[]]));
     for (let round = 0; round < rounds; round++)
       for (const child of round % 2 === 0 ? running : running.toReversed()) {
-        await sleep(SETTLE_MS);
-        times.get(child.engine)?.push(await child.ask<number>({ do: 'time', ms: turnMs }));
+        if (refused[child.engine as Engine] !== undefined) continue;
+        await sleep(settleMs(threads));
+        try {
+          turns.get(child)?.push(await turn(child));
+        } catch (error) {
+          refused[child.engine as Engine] = (error as Error).message;
+        }
       }
-    const own = times.get('unskew');
-    const figures: Partial<Record<Engine, EngineFigures>> = {};
-    const outputs = new Map<Engine, StoredTensors>();
+    const figures: Figures<Measured<Turn>> = {};
+    const outputs: Figures<StoredTensors> = {};
     for (const child of running) {
-      const taken = times.get(child.engine) ?? [];
-      const ratios = taken.map((ms, round) => (own ? ms / own[round] : Number.NaN));
-      figures[child.engine] = {
-        version: cold.get(child.engine)?.version ?? '',
-        coldMs: cold.get(child.engine)?.coldMs ?? Number.NaN,
-        ms: quantile(taken, 0.5),
-        ratio: [quantile(ratios, 0.1), quantile(ratios, 0.5), quantile(ratios, 0.9)],
-        peakKiB: await child.ask<number>({ do: 'peak' }),
-      };
-      const file = join(folder, `${child.engine}.json`);
+      const engine = child.engine as Engine;
+      if (refused[engine] !== undefined) continue;
+      const { coldMs = Number.NaN, version = '' } = cold[engine] ?? {};
+      if (rounds > 0)
+        figures[engine] = {
+          turns: turns.get(child) ?? [],
+          version,
+          coldMs,
+          peakKiB: await child.ask<number>({ do: 'peak' }),
+        };
+      const file = join(folder, `${engine}.json`);
       await child.ask({ do: 'outputs', file });
-      outputs.set(child.engine, JSON.parse(readFileSync(file, 'utf8')));
+      outputs[engine] = JSON.parse(readFileSync(file, 'utf8'));
     }
-    const [ours, theirs] = [outputs.get('unskew'), outputs.get('onnxruntime')];
-    const difference = ours && theirs ? differenceOf(ours, theirs) : undefined;
-    return { model: name, threads, engines: figures, refused, interpreted, difference };
+    const [ours, theirs] = [outputs.unskew, outputs[homes[kind]]];
+    return {
+      ...{ model, kind, threads, figures, refused },
+      ...(sizes !== undefined && { sizes }),
+      ...(isa !== undefined && { isa }),
+      ...(interpreted !== undefined && { interpreted }),
+      ...(ours && theirs && { difference: differenceOf(ours, theirs) }),
+      ...(ours && meaning !== undefined && { exact: exactness(ours, meaning) }),
+    };
   } finally {
     for (const child of running) child.close();
     rmSync(folder, { recursive: true });
   }
 }
 
-function differenceOf(ours: StoredTensors, theirs: StoredTensors): Difference {
-  let [integers, integersOf, floats] = [0, 0, 0];
-  for (const [name, other] of Object.entries(theirs)) {
-    const [a, b] = [ours[name], other].map((tensor) => Buffer.from(tensor?.data ?? '', 'base64'));
-    if (other.type !== 'float32') {
-      integersOf += b.length;
-      for (let i = 0; i < b.length; i++) if (a[i] !== b[i]) integers++;
-      continue;
-    }
-    const [x, y] = [a, b].map((bytes) => new Float32Array(Uint8Array.from(bytes).buffer));
-    const largest = y.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
-    for (let i = 0; i < y.length; i++) floats = Math.max(floats, Math.abs(x[i] - y[i]) / (largest || 1));
-  }
-  return { integers, integersOf, floats };
-}
+const exactness = (ours: StoredTensors, meaning: StoredTensors | string) =>
+  typeof meaning === 'string' ? meaning : differenceOf(ours, meaning);

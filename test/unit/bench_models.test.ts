@@ -5,7 +5,7 @@ import { compare, formatTable, measure, quantile } from '../../bench/measure.ts'
 import { spreads } from '../../bench/models/check.ts';
 import { clippedNormal } from '../../bench/models/distribution.ts';
 import { type NetOptions, networks, noiseImage } from '../../bench/models/index.ts';
-import { createPeer } from '../../bench/peers/onnxruntime.ts';
+import { createPeer } from '../../src/cli/onnxruntime.ts';
 
 const { onnx } = onnxProto;
 const usual: NetOptions = {

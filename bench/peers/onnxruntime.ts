@@ -1,2 +1,0 @@
-/** ONNX Runtime (CPU) as the other contender of a benchmark. */
-export { createPeer, type Feeds, type Peer, type PeerOptions } from '../../src/cli/onnxruntime.ts';

@@ -1,0 +1,40 @@
+/** The multiply-adds of a graph's products, for the share of what the processor can do. */
+import {
+  factorsOf,
+  type Graph,
+  isStatic,
+  layoutOf,
+  type Node,
+  nodesOf,
+  productKind,
+  sizeOf,
+  weightsLayout,
+} from '../../src/ir/index.ts';
+
+export interface MultiplyAdds {
+  readonly all: number;
+  readonly convolutions: number;
+}
+
+/** Of a graph whose sizes are known. */
+export function multiplyAdds(graph: Graph): MultiplyAdds {
+  let [all, convolutions] = [0, 0];
+  for (const node of nodesOf(graph)) {
+    const count = multiplyAddsOf(graph, node);
+    all += count;
+    if (productKind(node) !== 'matmul') convolutions += count;
+  }
+  return { all, convolutions };
+}
+
+function multiplyAddsOf(graph: Graph, node: Node): number {
+  const factors = factorsOf(node);
+  if (factors === undefined) return 0;
+  const [source, weights, result] = [factors.x, factors.w, node.results[0]].map((id) => graph.values[id].type.shape);
+  if (!isStatic(source) || !isStatic(weights) || !isStatic(result)) return 0;
+  const layout = layoutOf(node);
+  if (layout.kind === 'matmul') return sizeOf(result) * source[source.length - 1];
+  const { filter, channel, tap } = weightsLayout(layout, weights).sizes;
+  // A transposed convolution spreads each element of its source over the taps of the filters of its group.
+  return layout.kind === 'conv' ? sizeOf(result) * channel * tap : sizeOf(source) * filter * tap;
+}
