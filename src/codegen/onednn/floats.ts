@@ -8,6 +8,7 @@ import {
   constantOf,
   factorsOf,
   type Graph,
+  type ITensor,
   isOp,
   isPlainProduct,
   isTensorOf,
@@ -19,13 +20,24 @@ import {
 } from '../../ir/index.ts';
 import { type FloatClaim, leadsToStep } from '../../passes/index.ts';
 
+/** Constants are looked through once, not for every set of sizes. */
+const known = new WeakMap<object, boolean>();
+
+function areFinite(weights: ITensor): boolean {
+  if (!isTensorOf(weights, 'f32', 'f64')) return true;
+  const { data } = weights;
+  const found = known.get(data) ?? data.every(Number.isFinite);
+  known.set(data, found);
+  return found;
+}
+
 export function hasOneMeaning(graph: Graph, node: Node): boolean {
   if (leadsToStep(graph, node.results[0])) return true;
   if (isOp(node, nnMatmul)) return false;
   // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities.
   if (isOp(node, nnConvTranspose)) return true;
   const weights = constantOf(graph, factorsOf(node)?.w);
-  return weights === undefined || (isTensorOf(weights, 'f32', 'f64') && !weights.data.every(Number.isFinite));
+  return weights === undefined || !areFinite(weights);
 }
 
 /** Nothing that ends in an integer is computed from them. */
