@@ -110,7 +110,7 @@ async function checkLayer(l: Layer): Promise<void> {
 }
 
 /** Few channels, where oneDNN and the depthwise kernel compute, and as many as our convolution kernel takes. */
-const few: Channels = { group: [1, 1, 2, 3], perGroup: [1, 3, 4], filters: [1, 2, 5] };
+const few: Channels = { group: [1, 1, 2, 3, 8, 12], perGroup: [1, 3, 4], filters: [1, 2, 5] };
 const many: Channels = { group: [1, 1, 1, 2], perGroup: [32, 37, 40, 64], filters: [24, 40, 65, 80] };
 
 describe('convolutions on the addon', () => {

@@ -93,8 +93,7 @@ export function takesZeroPoints(product: Node, graph: GraphReader, isa: Isa): bo
   const { group } = product.attrs;
   if (kernel.length < 1 || kernel.length > 2) return false;
   if (group > 1 && inputs === 1) return isOfRun || kernel.length === 2;
-  const isFast = group === 1 || inputs % 4 === 0;
-  return hasVnni(isa) && (isFast || isOfRun);
+  return hasVnni(isa);
 }
 
 /** True for matrices, not vectors, one of whose zero points the run computes. */

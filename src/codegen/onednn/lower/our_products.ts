@@ -1,5 +1,15 @@
 /** Products by our own kernels, which correct zero points for nothing and finish in registers. */
-import { byteTypes, type ConvAttrs, sizeOf, stridesOf, type ValueId } from '../../../ir/index.ts';
+import {
+  type ByteType,
+  byteTypes,
+  type ConvAttrs,
+  type ITensor,
+  newArray,
+  sizeOf,
+  stridesOf,
+  tensor,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
 
@@ -65,6 +75,9 @@ export function recordOurConvolution(
   const { end, factors } = floatEnd(floats, outputChannels, r);
   const destination = r.define(y, 'channels-last');
   const each = constantsPerChannel(r, outputChannels);
+  const isDepthwise = attrs.by === 'depthwise';
+  const together = isDepthwise ? 1 : groupsTogether(r.shape(w)[0], attrs.group);
+  const weights = r.constantOf(w, ...byteTypes);
   const window = {
     sourceType: r.byteType(x),
     weightsType: r.byteType(w),
@@ -82,12 +95,12 @@ export function recordOurConvolution(
     ...end,
   };
   r.kernel(
-    attrs.by === 'depthwise'
+    isDepthwise
       ? { name: 'depthwise', ...window, multiplier: outputChannels / channels }
-      : { name: 'convolution', ...window, outputChannels, groups: attrs.group },
+      : { name: 'convolution', ...window, outputChannels, groups: attrs.group / together },
     {
       source,
-      weights: r.data(r.constantOf(w, ...byteTypes)),
+      weights: together === 1 ? r.data(weights) : joined(weights, r.constant(zw), attrs.group, together, r),
       sourceZeroPoint: zx && r.use(zx, 'row-major'),
       weightsZeroPoint: each(zw, ...byteTypes),
       bias: bias && r.use(bias, 'row-major'),
@@ -96,6 +109,35 @@ export function recordOurConvolution(
       destination,
     },
   );
+}
+
+/** A vector of the kernel has so many filters. */
+const VECTOR = 16;
+
+/** How many groups fill a vector with filters, so that one group of the kernel takes no longer than each of them. */
+function groupsTogether(filters: number, groups: number): number {
+  const most = Math.floor((VECTOR * groups) / filters);
+  for (let together = Math.min(most, groups); together > 1; together--) if (groups % together === 0) return together;
+  return 1;
+}
+
+/** Weights of `together` groups as those of one: between a filter and the channels of other groups they are the zero point, so that w − zw is 0. */
+function joined(w: ITensor<ByteType>, zw: ITensor | undefined, groups: number, together: number, r: Recorder): Buffer {
+  const zeros = Array.from(zw?.data ?? [0], Number);
+  const [filters, inputs, ...kernel] = w.shape;
+  const [taps, each] = [sizeOf(kernel), filters / groups];
+  const memory = r.kept.memory(w, r.binding, `${together} groups together, ${zeros}`, (given) => {
+    const own = inputs * taps;
+    const data = newArray(w.dtype, filters * own * together);
+    for (let filter = 0; filter < filters; filter++) {
+      const at = filter * own * together;
+      data.fill(zeros[zeros.length === 1 ? 0 : filter], at, at + own * together);
+      const group = Math.floor(filter / each) % together;
+      for (let i = 0; i < own; i++) data[at + group * own + i] = Number(given.data[filter * own + i]);
+    }
+    return tensor(w.dtype, data);
+  });
+  return r.memory(memory);
 }
 
 /** Operands of a product with one constant matrix. */
