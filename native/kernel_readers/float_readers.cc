@@ -1,6 +1,7 @@
 // Reads the declarations of kernels over floats and words.
 #include "kernel_readers/reader.h"
 #include "kernels/float_product.h"
+#include "kernels/fused_product.h"
 #include "kernels/interpolate.h"
 #include "kernels/recurrent.h"
 #include "kernels/sample.h"
@@ -36,6 +37,10 @@ KernelProgram float_product(const Reader& r) {
       r.target);
 }
 
+KernelProgram fused_product(const Reader& r) {
+  return make_fused_product({r.size("rows"), r.size("depth"), r.size("columns")}, r.target);
+}
+
 KernelProgram grid_sample(const Reader& r) {
   static constexpr std::pair<const char*, SampleMode> kModes[] = {{"linear", SampleMode::linear},
                                                                   {"nearest", SampleMode::nearest}};
@@ -66,7 +71,7 @@ KernelProgram recurrent(const Reader& r) {
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent},
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"fused-product", fused_product},
     {"grid-sample", grid_sample}, {"resample", resample}};
 
 }  // namespace unskew

@@ -3,17 +3,11 @@
 
 #include "kernels/binary32_functions.h"
 #include "kernels/elementwise.h"
-#include "kernels/float_product_block.h"
+#include "kernels/fused_product.h"
 
 namespace unskew {
 
 namespace {
-
-struct Widen {
-  UNSKEW_INLINE static void run(const float* from, int64_t count, double* to) {
-    for (int64_t i = 0; i < count; i++) to[i] = static_cast<double>(from[i]);
-  }
-};
 
 // c' = σ(s_f)·c + σ(s_i)·tanh(s_c), h' = σ(s_o)·tanh(c'); the sums of the gates i, o, f, c one after another.
 struct LstmCell {
@@ -66,19 +60,36 @@ class Recurrence {
       : p_(params),
         threads_(std::max(1, target.threads)),
         rows_(checked_multiply(params.cell == RecurrentCell::lstm ? 4 : 3, params.hidden)),
-        blocks_(blocks_for(target.isa)),
-        widen_(version_of<Widen>(target.isa)),
+        together_(params.cell == RecurrentCell::gru ? 2 * params.hidden : rows_),
         lstm_(version_of<LstmCell>(target.isa)),
         reset_state_(version_of<ResetState>(target.isa)),
         gru_(version_of<GruCell>(target.isa)),
-        reset_product_(version_of<ResetProduct>(target.isa)),
-        starts_(checked_product(threads_, rows_, 8)),
-        gates_(checked_product(threads_, rows_, 4)),
-        scaled_(checked_product(threads_, params.hidden, 4)) {}
+        reset_product_(version_of<ResetProduct>(target.isa)) {
+    for (int64_t d = 0; d < p_.directions; d++) {
+      gates_of_.emplace_back(p_.hidden, together_, target.isa);
+      candidates_of_.emplace_back(p_.hidden, rows_ - together_, target.isa);
+    }
+    room_ = together_ + std::max(gates_of_[0].padded(), rows_ + candidates_of_[0].padded());
+    scratch_ = AlignedBuffer(checked_product(threads_, checked_add(checked_multiply(2, room_), p_.hidden), 4));
+  }
 
   int64_t rows() const { return rows_; }
 
-  void run(Addresses a) const {
+  void pack(const uint8_t* weights) {
+    for (size_t d = 0; d < gates_of_.size(); d++) {
+      const float* own = reinterpret_cast<const float*>(weights) + static_cast<int64_t>(d) * rows_ * p_.hidden;
+      gates_of_[d].pack(own);
+      candidates_of_[d].pack(own + together_ * p_.hidden);
+    }
+  }
+  void prepare(Addresses a) {
+    if (a[1] == nullptr) return;
+    pack(a[1]);
+    is_packed_ = true;
+  }
+
+  void run(Addresses a) {
+    if (!is_packed_) pack(a[1]);
     parallel(threads_, p_.directions * p_.batch, p_.length * rows_ * p_.hidden, 1,
              [&](int64_t begin, int64_t end, int thread) {
                for (int64_t unit = begin; unit < end; unit++) run_one(a, unit / p_.batch, unit % p_.batch, thread);
@@ -96,90 +107,63 @@ class Recurrence {
     };
     float* h = begin_with(a[3], a[6]);
     float* c = p_.cell == RecurrentCell::lstm ? begin_with(a[4], a[7]) : nullptr;
-    const auto* weights = reinterpret_cast<const float*>(a[1]) + direction * hidden * rows_;
     const float* own_bias = a[2] == nullptr ? nullptr : reinterpret_cast<const float*>(a[2]) + direction * hidden;
     const bool is_backwards = p_.backwards || direction == 1;
     for (int64_t i = 0; i < p_.length; i++) {
       const int64_t t = is_backwards ? p_.length - 1 - i : i;
       const float* sums =
           reinterpret_cast<const float*>(a[0]) + ((t * p_.batch + element) * p_.directions + direction) * rows_;
-      step(sums, weights, own_bias, h, c, thread);
+      step(sums, direction, own_bias, h, c, thread);
       float* y = reinterpret_cast<float*>(a[5]) + ((t * p_.directions + direction) * p_.batch + element) * hidden;
       std::copy_n(h, hidden, y);
     }
   }
 
-  void step(const float* sums, const float* weights, const float* own_bias, float* h, float* c, int thread) const {
+  // Sums are copied to where whole panels of them may be read.
+  void step(const float* sums, int64_t direction, const float* own_bias, float* h, float* c, int thread) const {
     const int64_t hidden = p_.hidden;
-    double* starts = starts_.as<double>() + thread * rows_;
-    float* gates = gates_.as<float>() + thread * rows_;
-    widen_(sums, rows_, starts);
+    const FusedPanels& gates_of = gates_of_[static_cast<size_t>(direction)];
+    float* starts = scratch_.as<float>() + thread * (2 * room_ + hidden);
+    float* gates = starts + room_;
+    std::copy_n(sums, rows_, starts);
     switch (p_.cell) {
       case RecurrentCell::lstm:
-        multiply(rows_, h, weights, starts, gates);
+        gates_of.multiply(1, h, 0, starts, gates, 0);
         lstm_(gates, hidden, c, h);
         return;
       case RecurrentCell::gru_linear:
-        if (own_bias == nullptr) std::fill_n(starts + 2 * hidden, hidden, 0.0);
-        else widen_(own_bias, hidden, starts + 2 * hidden);
-        multiply(rows_, h, weights, starts, gates);
+        if (own_bias == nullptr) std::fill_n(starts + 2 * hidden, hidden, 0.0f);
+        else std::copy_n(own_bias, hidden, starts + 2 * hidden);
+        gates_of.multiply(1, h, 0, starts, gates, 0);
         reset_product_(gates + hidden, sums + 2 * hidden, hidden, gates + 2 * hidden);
         gru_(gates, gates + 2 * hidden, hidden, h);
         return;
       case RecurrentCell::gru:
-        float* scaled = scaled_.as<float>() + thread * hidden;
-        multiply(2 * hidden, h, weights, starts, gates);
+        float* scaled = gates + room_;
+        gates_of.multiply(1, h, 0, starts, gates, 0);
         reset_state_(gates + hidden, h, hidden, scaled);
-        multiply(hidden, scaled, weights + 2 * hidden, starts + 2 * hidden, gates + 2 * hidden);
+        candidates_of_[static_cast<size_t>(direction)].multiply(1, scaled, 0, starts + 2 * hidden, gates + 2 * hidden, 0);
         gru_(gates, gates + 2 * hidden, hidden, h);
         return;
-    }
-  }
-
-  // to = start + Σ x[k]·weights[k], rounded once. The last panel ends where the columns do, and has some of the one before.
-  void multiply(int64_t columns, const float* x, const float* weights, const double* start, float* to) const {
-    if (columns < blocks_.lanes) {
-      for (int64_t i = 0; i < columns; i++) {
-        double sum = start[i];
-        for (int64_t k = 0; k < p_.hidden; k++)
-          sum += static_cast<double>(x[k]) * static_cast<double>(weights[k * rows_ + i]);
-        to[i] = static_cast<float>(sum);
-      }
-      return;
-    }
-    size_t which = 0;
-    while (kThinVectors[which] * blocks_.lanes > columns) which++;
-    const int64_t width = kThinVectors[which] * blocks_.lanes;
-    for (int64_t begin = 0; begin < columns; begin += width) {
-      const int64_t first = std::min(begin, columns - width);
-      const ThinSum sum{.depth = p_.hidden,
-                        .source_step = 0,
-                        .destination_step = 0,
-                        .weights_step = rows_,
-                        .source = x,
-                        .weights = weights + first,
-                        .start = start + first,
-                        .destination = to + first};
-      blocks_.thin[which][1](&sum);
     }
   }
 
   RecurrentParams p_;
   int threads_;
-  int64_t rows_;
-  Blocks blocks_;
-  void (*widen_)(const float*, int64_t, double*);
+  int64_t rows_, together_, room_ = 0;  // rows that one product computes; elements that hold all sums and whole panels
+  std::vector<FusedPanels> gates_of_, candidates_of_;
+  bool is_packed_ = false;
   void (*lstm_)(const float*, int64_t, float*, float*);
   void (*reset_state_)(const float*, const float*, int64_t, float*);
   void (*gru_)(const float*, const float*, int64_t, float*);
   void (*reset_product_)(const float*, const float*, int64_t, float*);
-  AlignedBuffer starts_, gates_, scaled_;
+  AlignedBuffer scratch_{0};
 };
 
 }  // namespace
 
 KernelProgram make_recurrent(const RecurrentParams& p, const KernelTarget& target) {
-  const auto recurrence = std::make_shared<const Recurrence>(p, target);
+  const auto recurrence = std::make_shared<Recurrence>(p, target);
   const int64_t rows = recurrence->rows(), state = checked_product(p.directions, p.batch, p.hidden, 4);
   const auto read = [](const char* name, int64_t bytes, bool required = true) {
     return ArgumentRule{.name = name, .bytes = bytes, .alignment = 4, .required = required};
@@ -189,13 +173,14 @@ KernelProgram make_recurrent(const RecurrentParams& p, const KernelTarget& targe
   };
   KernelProgram program;
   program.arguments = {read("sums", checked_product(p.length, p.batch, p.directions, checked_multiply(rows, 4))),
-                       read("weights", checked_product(p.directions, p.hidden, rows, 4)),
+                       read("weights", checked_product(p.directions, rows, p.hidden, 4)),
                        read("ownBias", checked_product(p.directions, p.hidden, 4), false),
                        read("h", state, false),
                        read("c", state, false),
                        write("destination", checked_product(p.length, state)),
                        write("lastH", state),
                        write("lastC", state, p.cell == RecurrentCell::lstm)};
+  program.prepare = [recurrence](Addresses a, const Owners&) { recurrence->prepare(a); };
   program.run = [recurrence](Addresses a) { recurrence->run(a); };
   return program;
 }

@@ -14,19 +14,19 @@ class TopK {
   TopK(const TopKParams& p, const KernelTarget& target)
       : p_(p),
         threads_(std::max(1, target.threads)),
-        entries_(checked_product(threads_, p.length, static_cast<int64_t>(sizeof(Entry)))) {}
+        room_(std::min(p.length, 2 * p.count + kBlock)),
+        entries_(checked_product(threads_, room_, static_cast<int64_t>(sizeof(Entry)))) {}
 
   void run(Addresses a) const {
     const auto* source = reinterpret_cast<const T*>(a[0]);
     auto* values = reinterpret_cast<T*>(a[1]);
     auto* positions = reinterpret_cast<int64_t*>(a[2]);
     parallel(threads_, p_.outer * p_.inner, p_.length * 16, 1, [&](int64_t begin, int64_t end, int thread) {
-      Entry* entries = entries_.template as<Entry>() + thread * p_.length;
+      Entry* entries = entries_.template as<Entry>() + thread * room_;
       for (int64_t lane = begin; lane < end; lane++) {
         const int64_t outer = lane / p_.inner, k = lane % p_.inner;
         const T* x = source + outer * p_.length * p_.inner + k;
-        for (int64_t i = 0; i < p_.length; i++) entries[i] = {x[i * p_.inner], static_cast<int32_t>(i)};
-        sort(entries);
+        p_.largest ? find<true>(x, entries) : find<false>(x, entries);
         const int64_t first = outer * p_.count * p_.inner + k;
         for (int64_t i = 0; i < p_.count; i++) {
           values[first + i * p_.inner] = entries[i].value;
@@ -52,17 +52,56 @@ class TopK {
     return kLargest ? a.value > b.value : a.value < b.value;
   }
 
-  // The first ones are found, and then put in order.
+  // The first of the entries become those that belong in front; returns how many are left.
   template <bool kLargest>
-  void sort_by(Entry* entries) const {
-    Entry *middle = entries + p_.count, *end = entries + p_.length;
-    if (middle < end) std::nth_element(entries, middle, end, is_before<kLargest>);
-    std::sort(entries, middle, is_before<kLargest>);
+  int64_t reduce(Entry* entries, int64_t count) const {
+    if (count <= p_.count) return count;
+    std::nth_element(entries, entries + p_.count - 1, entries + count, is_before<kLargest>);
+    return p_.count;
   }
-  void sort(Entry* entries) const { p_.largest ? sort_by<true>(entries) : sort_by<false>(entries); }
+
+  // Elements that do not pass the last of the first ones found so far are passed over: equal ones stand behind it.
+  template <bool kLargest>
+  void find(const T* x, Entry* entries) const {
+    if (p_.count == 0) return;
+    int64_t count = 0;
+    bool has_limit = false;
+    T limit{};
+    for (int64_t begin = 0; begin < p_.length; begin += kBlock) {
+      const int64_t end = std::min(begin + kBlock, p_.length);
+      if (has_limit && !any_passes<kLargest>(x, begin, end, limit)) continue;
+      for (int64_t i = begin; i < end; i++) {
+        const T value = x[i * p_.inner];
+        if (has_limit && !passes<kLargest>(value, limit)) continue;
+        entries[count++] = {value, static_cast<int32_t>(i)};
+      }
+      if (count <= room_ - kBlock) continue;
+      count = reduce<kLargest>(entries, count);
+      if (count < p_.count) continue;
+      limit = entries[p_.count - 1].value;
+      has_limit = limit == limit;
+    }
+    std::sort(entries, entries + reduce<kLargest>(entries, count), is_before<kLargest>);
+  }
+
+  template <bool kLargest>
+  static bool passes(T value, T limit) {
+    return kLargest ? value > limit : value < limit;
+  }
+
+  template <bool kLargest>
+  bool any_passes(const T* x, int64_t begin, int64_t end, T limit) const {
+    if (p_.inner != 1) return true;
+    int any = 0;
+    for (int64_t i = begin; i < end; i++) any |= passes<kLargest>(x[i], limit) ? 1 : 0;
+    return any != 0;
+  }
+
+  static constexpr int64_t kBlock = 256;
 
   TopKParams p_;
   int threads_;
+  int64_t room_;  // for the first ones, as many more, and a block
   AlignedBuffer entries_;
 };
 

@@ -6,6 +6,7 @@
 #include "kernels/range.h"
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
+#include "kernels/fused_product.h"
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
 #include "kernels/rows.h"
@@ -86,6 +87,9 @@ void elementwise() {
   });
   check("resample", [=, size = random_int(1, 30), count = random_int(0, 30), a = coin(), b = coin()](auto& t) {
     return make_resample({a, b, outer, size, count, inner}, t);
+  });
+  check("fused-product", [rows = random_int(0, 15), depth = random_int(0, 40), columns = random_int(1, 150)](auto& t) {
+    return make_fused_product({rows, depth, columns}, t);
   });
   check("recurrent", [cell = random_int(0, 2), length = random_int(0, 4), batch = random_int(1, 3),
                       hidden = random_int(1, 70), directions = random_int(1, 2), a = coin()](auto& t) {

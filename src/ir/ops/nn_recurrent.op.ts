@@ -4,7 +4,7 @@ import { gruStep, lstmStep, runRecurrence, sizesOf, ways } from './recurrence.ts
 const f32 = tensorOf('f32');
 const layer = { x: f32, w: f32, r: f32, bias: optional(f32), h: optional(f32) };
 const sums =
-  'a[row] = fl(b + Σ x[k]·W[row, k]) with b = fl(bW + bR), and s[row] = fl(a + Σ h[k]·R[row, k]), both in binary64 in the order of k, rounded once; all other steps are rounded to binary32.';
+  'a[row] = b + Σ x[k]·W[row, k] with b = fl(bW + bR), and s[row] = a + Σ h[k]·R[row, k]: each product is added in the order of k and rounded together with the sum before it; all other steps are rounded to binary32.';
 const shapes =
   'The second direction, or the only one of `reverse`, goes from the last step to the first; states begin with h';
 
@@ -33,7 +33,7 @@ export const nnLstm = defineOp({
 /** ONNX GRU with the usual functions: https://onnx.ai/onnx/operators/onnx__GRU.html */
 export const nnGru = defineOp({
   name: 'nn.gru',
-  doc: `A recurrent layer of gates z, r, h: z = σ(s_z), r = σ(s_r), h' = (1 − z)·n + z·h. ${sums} n = tanh(fl(a_h + Σ (r·h)[k]·R[k])), or with linearBeforeReset n = tanh(a_h + r·fl(bR + Σ h[k]·R[k])), a_h then beginning with bW alone. x: [T,B,I], w: [D,3H,I], r: [D,3H,H], bias: [D,6H], h: [D,B,H]; y: [T,D,B,H], all h'; lastH: [D,B,H]. ${shapes}, 0 when absent.`,
+  doc: `A recurrent layer of gates z, r, h: z = σ(s_z), r = σ(s_r), h' = (1 − z)·n + z·h. ${sums} n = tanh(a_h + Σ (r·h)[k]·R[k]), or with linearBeforeReset n = tanh(a_h + r·(bR + Σ h[k]·R[k])), a_h then beginning with bW alone. x: [T,B,I], w: [D,3H,I], r: [D,3H,H], bias: [D,6H], h: [D,B,H]; y: [T,D,B,H], all h'; lastH: [D,B,H]. ${shapes}, 0 when absent.`,
   operands: layer,
   attrs: { direction: attr.oneOfOr('forward', ...ways), linearBeforeReset: attr.bool(false) },
   results: { y: ['f32'], lastH: ['f32'] },

@@ -1,5 +1,5 @@
 /** The steps of recurrent layers: one direction of them after another, each step rounded to binary32. */
-import { sigmoid, tanh } from '../../numerics/index.ts';
+import { fusedMultiplyAdd, sigmoid, tanh } from '../../numerics/index.ts';
 import type { ITensor } from '../../tensors/index.ts';
 import type { Refuse } from '../define_op.ts';
 import type { Shape, TensorType } from '../types.ts';
@@ -55,7 +55,7 @@ export type Step = (sums: Float32Array, state: StepState) => void;
 export interface StepState {
   readonly h: Float32Array;
   readonly c: Float32Array;
-  /** start + Σ h[k]·R[row, k] for a row of R, in binary64, rounded once. */
+  /** start + Σ h[k]·R[row, k] for a row of R, each product fused with the sum before it, in the order of k. */
   readonly recurrent: (row: number, start: number, h: ArrayLike<number>) => number;
   /** The second half of the bias, from which the sums of a candidate begin. */
   readonly ownBias: (row: number) => number;
@@ -64,7 +64,7 @@ export interface StepState {
 /**
  * Runs all directions.
  *
- * The sums of the input are fl(b + Σ x[k]·W[row, k]), b the sum fl(bW + bR) of both halves of the bias, or bW alone from the row
+ * The sums of the input are b + Σ x[k]·W[row, k], each product fused with the sum before it, b the sum fl(bW + bR) of both halves of the bias, or bW alone from the row
  * `aloneFrom` on, whose second half the step adds by itself.
  */
 export function runRecurrence(layer: Layer, gates: number, way: Way, aloneFrom: number, step: Step) {
@@ -92,8 +92,8 @@ export function runRecurrence(layer: Layer, gates: number, way: Way, aloneFrom: 
       start: number,
     ) => {
       let sum = start;
-      for (let k = 0; k < count; k++) sum += v[first + k] * from[at + k];
-      return fl(sum);
+      for (let k = 0; k < count; k++) sum = fusedMultiplyAdd(v[first + k], from[at + k], sum);
+      return sum;
     };
     for (let b = 0; b < batch; b++) {
       const place = (d * batch + b) * hidden;
@@ -106,7 +106,7 @@ export function runRecurrence(layer: Layer, gates: number, way: Way, aloneFrom: 
       for (let i = 0; i < steps; i++) {
         const t = way === 'reverse' || d === 1 ? steps - 1 - i : i;
         const sums = starts.map((start, row) =>
-          sumOf(numbers(w), (d * rows + row) * size, size, numbers(x), (t * batch + b) * size, start + 0),
+          sumOf(numbers(w), (d * rows + row) * size, size, numbers(x), (t * batch + b) * size, start),
         );
         step(sums, state);
         y.set(state.h, ((t * directions + d) * batch + b) * hidden);

@@ -28,9 +28,12 @@ export type FloatKernel =
       readonly transposed: boolean;
       readonly weightsByBatch: boolean;
     }
+  /** Rows times a matrix: bias + Σ source[row, k]·weights[column, k], each product added in the order of k and rounded together with the sum
+   *  before it. Arguments source f32[rows, depth], `weights` f32[columns, depth], `bias` f32[columns] [?]. */
+  | { readonly name: 'fused-product'; readonly rows: number; readonly depth: number; readonly columns: number }
   /** The steps of a recurrent layer behind the sums of its input, as ir/ops/recurrence.ts states them, in all directions: the only one
    *  goes backwards where it is said, a second one always. Arguments `sums` f32[length, batch, directions, gates·hidden], `weights`
-   *  f32[directions, hidden, gates·hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,
+   *  f32[directions, gates·hidden, hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,
    *  hidden] [?], `destination` f32[length, directions, batch, hidden], `lastH`, and of lstm `lastC`, f32[directions, batch, hidden]. */
   | {
       readonly name: 'recurrent';

@@ -1,33 +1,11 @@
 /** Recurrent layers: one product for the input of all steps and directions, then the steps. */
-import {
-  copyStrided,
-  type ITensor,
-  type nnGru,
-  type nnLstm,
-  stridesOf,
-  tensor,
-  type ValueId,
-  type View,
-} from '../../../ir/index.ts';
+import { type nnGru, type nnLstm, tensor, type ValueId, type View } from '../../../ir/index.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
 type Recurrent = Kernel & { readonly name: 'recurrent' };
 type Layer = Pick<View<typeof nnLstm>, 'x' | 'w' | 'r' | 'bias' | 'h' | 'y' | 'lastH' | 'attrs'>;
-
-/** [a, b, c] as [c, …] or [a, c, b]: the weights as the products read them. */
-function permuted(t: ITensor, perm: readonly number[]): ITensor {
-  const strides = stridesOf(t.shape);
-  const shape = perm.map((axis) => t.shape[axis]);
-  const data = new Float32Array(t.data.length);
-  const from = { offset: 0, strides: perm.map((axis) => strides[axis]) };
-  copyStrided(shape, t.data as Float32Array, from, data, { offset: 0, strides: stridesOf(shape) });
-  return tensor('f32', data, shape);
-}
-
-const kept = (r: Recorder, id: ValueId, purpose: string, perm: readonly number[]): Buffer =>
-  r.memory(r.kept.memory(r.constantOf(id, 'f32'), r.binding, purpose, (t) => permuted(t, perm)));
 
 /** The two halves of the bias of each direction: sums of both up to the row `aloneFrom`, the first half behind it; and the second. */
 function biasesOf(r: Recorder, id: ValueId, rows: number, aloneFrom: number) {
@@ -56,26 +34,11 @@ function record(
   const aloneFrom = cell === 'gru-linear' ? 2 * hidden : rows;
   const biases = bias === undefined ? undefined : biasesOf(r, bias, rows, aloneFrom);
   const sums = r.scratch(Math.max(1, 4 * length * batch * directions * rows));
-  const positions = [1, 1, length * batch] as const;
   r.kernel(
-    {
-      name: 'float-product',
-      batch: 1,
-      channels: size,
-      outputs: directions * rows,
-      groups: 1,
-      input: positions,
-      output: positions,
-      kernel: [1, 1, 1],
-      strides: [1, 1, 1],
-      dilations: [1, 1, 1],
-      padsBegin: [0, 0, 0],
-      transposed: false,
-      weightsByBatch: false,
-    },
+    { name: 'fused-product', rows: length * batch, depth: size, columns: directions * rows },
     {
       source: r.use(x, 'row-major'),
-      weights: kept(r, w, 'input of a recurrent layer', [2, 0, 1]),
+      weights: r.use(w, 'row-major'),
       bias: biases?.sums,
       destination: sums,
     },
@@ -84,7 +47,7 @@ function record(
     { name: 'recurrent', cell, length, batch, hidden, directions, backwards: direction === 'reverse' },
     {
       sums,
-      weights: kept(r, weights, 'state of a recurrent layer', [0, 2, 1]),
+      weights: r.use(weights, 'row-major'),
       ownBias: cell === 'gru-linear' ? biases?.own : undefined,
       h: h && r.use(h, 'row-major'),
       destination: r.define(y, 'row-major'),
@@ -95,7 +58,7 @@ function record(
 }
 
 export const lstm: Lowering<typeof nnLstm> = {
-  refuses: ({ w, r, bias }, graph) => graph.needsConstants(w, r, bias),
+  refuses: ({ bias }, graph) => (bias && !graph.constant(bias) ? 'its bias is computed at run time' : undefined),
   lower(view, r) {
     const c = view.c && r.use(view.c, 'row-major');
     record(view, r, 'lstm', { c, lastC: r.define(view.lastC, 'row-major') });
@@ -103,6 +66,6 @@ export const lstm: Lowering<typeof nnLstm> = {
 };
 
 export const gru: Lowering<typeof nnGru> = {
-  refuses: ({ w, r, bias }, graph) => graph.needsConstants(w, r, bias),
+  refuses: ({ bias }, graph) => (bias && !graph.constant(bias) ? 'its bias is computed at run time' : undefined),
   lower: (view, r) => record(view, r, view.attrs.linearBeforeReset ? 'gru-linear' : 'gru'),
 };
