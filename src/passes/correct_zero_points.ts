@@ -19,6 +19,7 @@ import {
   nodesOf,
   type OpKey,
 } from '../ir/index.ts';
+import { shareOfCopies } from './corrections/repetition.ts';
 import { layerClass } from './cost/layer_class.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
@@ -69,7 +70,16 @@ const waysByProduct: Readonly<Partial<Record<OpKey, readonly Way[]>>> = {
 };
 const waysOf = byOp(waysByProduct);
 
-/** The rules that make one product of what others make two, and serve where a file has a form for it; others serve everywhere. */
+/** The largest share of channels that a target which executes copies. */
+const FEW = 1 / 8;
+
+const mayCopy: Readonly<Record<Capabilities['copies'], (graph: GraphEditor, node: Node) => boolean>> = {
+  'in files': staysOneProduct,
+  few: (graph, node) => (shareOfCopies(graph, node) ?? 1) <= FEW,
+  never: () => false,
+};
+
+/** The rules that make one product of what others make two, where a target gains by it; others serve everywhere. */
 const repeatingRules: ReadonlySet<AnyRule> = new Set<AnyRule>([repeatSource, repeatLeft]);
 
 /** Rules that could have corrected a product: their misses say why a zero point is left. */
@@ -93,7 +103,7 @@ export function correctWeights(graph: Graph, context: PassContext, strategy: Str
     ...context,
     filter: (rule, node, edited) =>
       repeatingRules.has(rule)
-        ? !target.capabilities.executes && staysOneProduct(edited, node)
+        ? mayCopy[target.capabilities.copies](edited, node) && !stays(node, edited)
         : !secondProducts.has(rule) || !stays(node, edited),
   });
 }

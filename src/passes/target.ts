@@ -15,6 +15,11 @@ export interface Capabilities {
   readonly unsignedSources: boolean;
   /** Transposed convolutions are exact, or fast, for u8 sources alone. */
   readonly unsignedTransposedSources: boolean;
+  /**
+   * Copies of channels in the place of window sums, where weights are beyond s8: wherever the product then stays one operator of a
+   * file, where copies are few, or never.
+   */
+  readonly copies: 'in files' | 'few' | 'never';
 }
 
 /** The part of a back end that passes see. */
@@ -53,6 +58,7 @@ export const symmetric: Target = {
     sourceZeroPoint: false,
     unsignedSources: false,
     unsignedTransposedSources: false,
+    copies: 'in files',
   },
   // Nobody knows who will run an exported file, so its forms decide: a folded or padded layer stays one QLinearConv, a map
   // takes an integer convolution and operators after it.

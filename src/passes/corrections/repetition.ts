@@ -9,9 +9,15 @@
  */
 import { assert } from '../../diagnostics/index.ts';
 import {
+  type ByteType,
+  byteTypes,
   type ConvAttrs,
+  factorsOf,
   geometryOf,
   type ITensor,
+  isTensorOf,
+  layoutOf,
+  type Node,
   nnConcat,
   nnGather,
   nnPad,
@@ -21,7 +27,9 @@ import {
   type Value,
 } from '../../ir/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import type { Operands, ProductMatch } from './operands.ts';
+import type { GraphEditor } from '../rewrite/editor.ts';
+import { present } from '../rewrite/rule.ts';
+import { centred, type Operands, type ProductMatch } from './operands.ts';
 
 /** The n-th part of a weight: a whole one is the sum of its parts, all of them s8. */
 export const partOf = (weight: number, n: number): number =>
@@ -105,7 +113,8 @@ function byChannel({ x, w, attrs, layout }: Site, values: Int16Array, a: Algebra
   const axis = layout.kind === 'matmul' ? shape.length - 2 : 1;
   const parts = partsAlong(values, shape, axis);
   const all = parts.map((_, index): Copy => ({ index, n: 0 }));
-  const more = copiesBeyond(parts);
+  // matrix products have no blocks of channels
+  const more = copiesBeyond(parts, layout.kind === 'matmul' ? 1 : BLOCK);
   const weights = a.constant(weightsOf(values, shape, axis, [...all, ...more], part), `${w.id}.parts`);
   const along = geometryOf(layout.kind).sourceAxis(x.type.shape.length);
   const ofGroup = [...all, ...more].map(({ index }) => index);
@@ -119,13 +128,41 @@ function byChannel({ x, w, attrs, layout }: Site, values: Int16Array, a: Algebra
   return { operands: { x: source, w: weights }, attrs };
 }
 
+/** Kernels take channels in blocks: copies come in eights where these are few among the channels. */
+const BLOCK = 8;
+
 /** The second copies, and the third ones; all of them where half of the channels need one, which is a copy of the source. */
-function copiesBeyond(parts: readonly number[]): readonly Copy[] {
+function copiesBeyond(parts: readonly number[], block: number): readonly Copy[] {
   const most = Math.max(1, ...parts);
   return Array.from({ length: most - 1 }, (_, i) => i + 1).flatMap((n) => {
-    const needed = parts.flatMap((count, index) => (count > n ? [{ index, n }] : []));
-    return needed.length * 2 < parts.length ? needed : parts.map((_, index) => ({ index, n }));
+    const needed = parts.flatMap((count, index) => (count > n ? [index] : []));
+    const whole = block * Math.ceil(needed.length / block);
+    const all = needed.length * 2 >= parts.length ? [...parts.keys()] : needed;
+    const taken = whole * BLOCK <= parts.length ? blocks(needed, whole, parts.length) : all;
+    return taken.map((index) => ({ index, n }));
   });
+}
+
+/** The copies of channels that a product of known weights needs, as a share of its channels; undefined for computed weights. */
+export function shareOfCopies(graph: GraphEditor, node: Node): number | undefined {
+  const { w, zw } = factorsOf(node) ?? {};
+  const [weights, zeros] = [graph.constant(w), graph.constant(zw)].map((t) => t && asBytes(t));
+  if (weights === undefined || weights.shape.length < 2) return undefined;
+  const layout = layoutOf(node);
+  const axis = layout.kind === 'matmul' ? weights.shape.length - 2 : 1;
+  const parts = partsAlong(present(centred(weights, zeros, layout, -255, 255)), weights.shape, axis);
+  return parts.reduce((sum, count) => sum + count - 1, 0) / parts.length;
+}
+
+const asBytes = (t: ITensor): ITensor<ByteType> | undefined => (isTensorOf(t, ...byteTypes) ? t : undefined);
+
+/** As many channels, the needed ones among them: a run of neighbours where that is possible. */
+function blocks(needed: readonly number[], count: number, channels: number): readonly number[] {
+  const start = Math.min(needed[0], channels - count);
+  const run = Array.from({ length: count }, (_, i) => start + i);
+  if (needed[needed.length - 1] < start + count) return run;
+  const others = [...Array(channels).keys()].filter((index) => !needed.includes(index));
+  return [...needed, ...others.slice(0, count - needed.length)];
 }
 
 function copiesOf(x: Source, more: readonly Copy[], channels: number, axis: number, a: Algebra): readonly Source[] {

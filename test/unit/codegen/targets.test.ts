@@ -29,6 +29,7 @@ describe('capabilities', () => {
       sourceZeroPoint: true,
       unsignedSources,
       unsignedTransposedSources,
+      copies: unsignedSources ? 'few' : 'never',
     });
   });
 });

@@ -9,6 +9,7 @@ import {
   nnGather,
   nnIdentity,
   nnPad,
+  nnSlice,
   nodesOf,
   qnnConv,
   qnnMatmul,
@@ -127,6 +128,29 @@ it.each(['sum', 'both'] as const)('a convolution whose sum is read (%s) has a wi
     { dtype: 's8', shape: [4, 3, 3, 3] },
     { dtype: 's8', shape: [1, 3, 3, 3] },
   ]);
+});
+
+describe('few copies among many channels', () => {
+  const wide = { x: [1, 64, 3, 3], w: [2, 64, 1, 1], beyond: { 20: 255, 61: 250, 90: 240 } };
+
+  it('come in eights, neighbours where that is possible', () => {
+    const near = corrected({ ...wide, beyond: { 61: 250, 63: 250 } });
+    const apart = corrected(wide);
+    for (const { weights } of [near, apart]) expect(weights).toEqual([{ dtype: 's8', shape: [2, 72, 1, 1] }]);
+    expect(near.nodes.filter(({ op }) => op === nnSlice.name).length).toBe(1);
+  });
+
+  it.each([
+    ['avx2', wide, 1],
+    ['avx512', wide, 1],
+    ['avx2', conv, 2],
+  ] as const)('are made for %s too, and no others', (isa, layer, products) => {
+    const before = graphOf(layer);
+    const { graph, certificate } = legalize(before, { target: { name: 'onednn', isa, threads: 1 } });
+    expect(certificate.verdict).toBe('bit-exact');
+    expect(compareGraphs(before, graph, feedsOf(before, { pattern: 'random', seed: 4 }))).toBeUndefined();
+    expect(nodesOf(graph).filter(isProduct).length).toBe(products);
+  });
 });
 
 it('weights within s8 need no copy', () => {
