@@ -5,6 +5,7 @@ import { dnnlConv } from '../../src/ir/ops/dnnl_conv.op.ts';
 import { dnnlMatmul } from '../../src/ir/ops/dnnl_matmul.op.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
+import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import { expectSame } from './support.ts';
@@ -29,6 +30,14 @@ const product = {
     const w = b.constant(high('s8', [5, K, 1, 2], 3));
     const attrs = { strides: [1, 1], dilations: [1, 1], pads: [0, 1, 1, 0], group: 1 };
     const y = b.emit(qnnConv, { x: source, w, zx: b.scalar(x, zero) }, attrs);
+    return b.finish([bias ? b.emit(nnAdd, { a: y, b: b.constant(tensor('s32', [1, 3, 5, 7, 9], [5, 1, 1])) }) : y]);
+  },
+  'transposed conv'(x: 'u8' | 's8', bias: boolean, zero: number): Graph {
+    const b = new GraphBuilder();
+    const source = b.input('x', x, [1, K / 4, 3, 4]);
+    const w = b.constant(high('s8', [K / 4, 5, 4, 4], 3));
+    const attrs = { strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1], outputPadding: [0, 0], group: 1 };
+    const y = b.emit(qnnConvTranspose, { x: source, w, zx: b.scalar(x, zero) }, attrs);
     return b.finish([bias ? b.emit(nnAdd, { a: y, b: b.constant(tensor('s32', [1, 3, 5, 7, 9], [5, 1, 1])) }) : y]);
   },
   matmul(x: 'u8' | 's8', bias: boolean, zero: number): Graph {

@@ -14,6 +14,8 @@ import type { FilterView } from '../saturation_pairs.ts';
 export interface Created {
   readonly primitive: Primitive;
   readonly record: (destination: Buffer, more?: Readonly<Record<string, Buffer | undefined>>) => void;
+  /** The primitive without its attributes, which tells whether sums are exact; absent: the primitive has none. */
+  readonly bare?: () => Primitive;
 }
 
 /**
@@ -27,7 +29,7 @@ export function recordBareSum(r: Recorder, given: Operands, create: (given: Oper
   const parts = boundOfSums(given.view) <= 2 ** 24 ? [given] : [given, ...(given.weights ? [] : partsOf(r, given))];
   const created = parts.map((part) => {
     const made = offered(() => create(part));
-    return made && isExact(r, part, made.primitive, () => made.primitive) ? made : undefined;
+    return made && isExact(r, part, made.primitive, made.bare ?? (() => made.primitive)) ? made : undefined;
   });
   const [whole, ...rest] = created;
   if (whole && (parts.length === 1 || returnsSums(whole.primitive.implementation, given))) return recorded(r, whole);

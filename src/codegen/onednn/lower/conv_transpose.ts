@@ -4,7 +4,7 @@
  *
  * - JIT kernels write wrong sums where output padding exceeds the end pad or the stride exceeds the extent of the kernel:
  *   there the filters get taps of 0 until neither is so.
- * - All of them return s32 sums by way of f32: only sums below 2^24 are asked for.
+ * - All of them return s32 sums by way of f32: only sums below 2^24 are asked for, larger ones in parts of the channels.
  * - Some ends have no implementation: then the primitive gives the sum and our kernel the end.
  * - The code that is generated for a row, and the time to generate it, grow with the square of the kernel's extent: 0.7 s for
  *   250 columns, half a minute for 5,000. Beyond MOST_REACH our kernel computes.
@@ -28,7 +28,7 @@ import { offered } from '../offered.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { isExact, type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';
-import type { Created } from './bare_sum.ts';
+import { type Created, recordBareSum } from './bare_sum.ts';
 import { constantWeights, geometry, groupedShape, slowSum } from './conv.ts';
 import { recordConvProduct } from './float_product.ts';
 import type { Lowering } from './lowering.ts';
@@ -73,7 +73,14 @@ function primitivesOf(view: ConvTranspose, r: Recorder): ProductPrimitives {
       attrs.to !== 's32' || (isBare && floatsHold) ? made(given, attributes, attrs.to) : undefined,
     sum(given) {
       const shift = given.zeroPoint === 0 ? {} : { sourceZeroPoint: given.zeroPoint };
-      const sum = floatsHold ? made(given, shift, 's32') : undefined;
+      if (!floatsHold) {
+        const create = (part: Operands) => {
+          const each = creator(view, r, filters.shape, part);
+          return { ...each(shift, 's32'), bare: () => each({}, 's32').primitive };
+        };
+        return { sum: recordBareSum(r, given, create), isShifted: true };
+      }
+      const sum = made(given, shift, 's32');
       if (sum === undefined || !isExact(r, given, sum.primitive, sum.bare)) return { sum: undefined, isShifted: true };
       const scratch = r.scratch(sum.primitive.descs.destination.bytes);
       sum.record(scratch);
