@@ -13,7 +13,7 @@ import { readdirSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseArgs } from 'node:util';
 import type { ImportOptions } from '../../src/importers/index.ts';
-import { importModel } from '../../src/index.ts';
+import { type Graph, importModel, legalize, UnskewError } from '../../src/index.ts';
 import { type Engine, engineNames, engines, isas, kindOf, type LimitedIsa, modelName } from './engines.ts';
 import { drawLengths, feedsOf, parseLengths, parseSizes, sequenceSymbol, sized } from './feeds.ts';
 import { meaningOf } from './meaning.ts';
@@ -72,13 +72,23 @@ const rounds = Number(values.rounds);
 const peak = rounds > 0 && lengths === undefined ? buildVnniPeak() : undefined;
 const messageOf = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0];
 
-/** Inputs for each sentence, or one set of them; and how many multiply-adds the latter takes, where convolutions have most. */
+/** The multiply-adds of integers, where convolutions of integers have most of all. */
+function workOf(graph: Graph): number | undefined {
+  try {
+    const { integers, all, convolutions } = multiplyAdds(legalize(graph, { target: 'onednn' }).quantized);
+    return convolutions > all / 2 ? integers : undefined;
+  } catch (error) {
+    if (error instanceof UnskewError) return undefined;
+    throw error;
+  }
+}
+
+/** Inputs for each sentence, or one set of them, and the work that the latter takes. */
 async function given(path: string): Promise<{ feeds: StoredTensors[]; work: number | undefined }> {
   const graph = await importModel(path, importing);
   if (drawn === undefined) {
     const known = sized(graph, sizes ?? {});
-    const { all, convolutions } = multiplyAdds(known);
-    return { feeds: [feedsOf(known)], work: convolutions > all / 2 ? all : undefined };
+    return { feeds: [feedsOf(known)], work: peak && workOf(known) };
   }
   const symbol = sequenceSymbol(graph);
   const byLength = new Map(

@@ -1,7 +1,8 @@
-/** The multiply-adds of a graph's products, for the share of what the processor can do. */
+/** The multiply-adds of a graph's products of integers, for the share of what the processor can do. */
 import {
   factorsOf,
   type Graph,
+  isQuantizedProduct,
   isStatic,
   layoutOf,
   type Node,
@@ -12,19 +13,24 @@ import {
 } from '../../src/ir/index.ts';
 
 export interface MultiplyAdds {
+  /** Of integers, and of floats too. */
+  readonly integers: number;
   readonly all: number;
+  /** Of integers. */
   readonly convolutions: number;
 }
 
-/** Of a graph whose sizes are known. */
+/** Of a graph whose sizes are known, and whose products of integers are written as such: after legalization. */
 export function multiplyAdds(graph: Graph): MultiplyAdds {
-  let [all, convolutions] = [0, 0];
+  let [integers, all, convolutions] = [0, 0, 0];
   for (const node of nodesOf(graph)) {
     const count = multiplyAddsOf(graph, node);
     all += count;
+    if (!isQuantizedProduct(node)) continue;
+    integers += count;
     if (productKind(node) !== 'matmul') convolutions += count;
   }
-  return { all, convolutions };
+  return { integers, all, convolutions };
 }
 
 function multiplyAddsOf(graph: Graph, node: Node): number {

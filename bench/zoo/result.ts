@@ -109,14 +109,16 @@ export function merged(
   part: Part,
   run: string,
 ): Omit<ZooResult, 'machine' | 'date'> {
-  const unread = { ...before?.unread, ...part.unread };
-  for (const { model } of [...(part.rows ?? []), ...(part.sentences ?? [])]) delete unread[model];
+  const rows = joined(before?.rows, part.rows);
+  const sentences = joined(before?.sentences, part.sentences);
+  const read = new Set([...rows, ...sentences].map(({ model }) => model));
+  const unread = Object.entries({ ...before?.unread, ...part.unread }).filter(([model]) => !read.has(model));
   return {
     runs: [...new Set([...(before?.runs ?? []), run])],
-    rows: joined(before?.rows, part.rows),
-    sentences: joined(before?.sentences, part.sentences),
+    rows,
+    sentences,
     zeroPoints: joined(before?.zeroPoints, part.zeroPoints),
-    unread,
+    unread: Object.fromEntries(unread),
   };
 }
 

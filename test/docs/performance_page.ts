@@ -32,19 +32,28 @@ const named = ({ model, sizes = {}, isa }: AnyRow): string =>
 
 function rowsTable(rows: readonly Row[]): string {
   const others = peersIn(rows);
+  const hasSync = rows.some(({ engines }) => engines['unskew-sync']);
   const header = [
-    ...['network', 'threads', 'ms', ...others.map((name) => `${engines[name].label} / ours`), 'cold', 'peak'],
+    ...[
+      'network',
+      'threads',
+      'ms',
+      ...(hasSync ? ['runSync, ms'] : []),
+      ...others.map((name) => `${engines[name].label} / ours`),
+      'cold',
+      'peak',
+    ],
     ...['VNNI', 'interpreted', 'differ', 'from the interpreter'],
   ];
   const cells = rows.map((row) => {
-    const { unskew } = row.engines;
+    const { unskew, 'unskew-sync': sync } = row.engines;
     const home: EngineFigures | undefined = row.engines[homes[row.kind]];
     const ratios = others.map((name) => {
       const figures = row.engines[name];
       return unskew && figures ? spread(figures.ratio) : '–';
     });
     return [
-      ...[named(row), row.threads, number(unskew?.ms, 2), ...ratios],
+      ...[named(row), row.threads, number(unskew?.ms, 2), ...(hasSync ? [number(sync?.ms, 2)] : []), ...ratios],
       ...[over(unskew?.coldMs, home?.coldMs), over(unskew?.peakKiB, home?.peakKiB), percent(row.peakShare)],
       ...[unskew ? (row.interpreted ?? '–') : '–', differing(row.difference), differing(row.exact)],
     ];
@@ -144,11 +153,15 @@ function totals(rows: readonly Row[]): string {
 
 export function performancePage(result: ZooResult = stored()): string {
   const { machine, date, runs, rows, sentences, zeroPoints } = result;
-  const usual = rows.filter(({ isa }) => isa === undefined);
+  const run = rows.filter(({ refused }) => refused.unskew === undefined);
+  const usual = run.filter(({ isa }) => isa === undefined);
   const zoo = usual.filter(({ model, sizes }) => model.includes('/') && sizes === undefined);
   const ofTorch = usual.filter(({ kind }) => kind === 'torch');
   const others = usual.filter((row) => !zoo.includes(row) && !ofTorch.includes(row));
-  const limited = rows.filter(({ isa }) => isa !== undefined);
+  const [batches, files] = [true, false].map((isSized) =>
+    others.filter(({ sizes }) => (sizes !== undefined) === isSized),
+  );
+  const limited = run.filter(({ isa }) => isa !== undefined);
   const refused = refusals(result);
   return `# How fast networks run
 
@@ -176,7 +189,7 @@ dequantize around float operators; \`qop\`: static, quantized operators; \`u8s8\
 \`asymmetric\`: weights with zero points; \`dynamic\`: quantize_dynamic. In brackets the least and the largest ratio.`,
   zoo,
   () => `${summary(zoo)}\n\n${rowsTable(zoo)}`,
-)}${section('Real files, and larger batches', 'Public files with their own weights; networks of the zoo at a batch of 8.', others, () => rowsTable(others))}${section(
+)}${section('Other sizes', 'Networks of the zoo at the sizes that are named.', batches, () => rowsTable(batches))}${section('Real files', 'Public files, with their own weights.', files, () => rowsTable(files))}${section(
   'Archives of PyTorch',
   'TorchScript as torch.jit.load runs it; programs of torch.export (`.pt2`) after torch.compile, whose compilation is part of cold.',
   ofTorch,

@@ -11,6 +11,7 @@ import { commandOf, type EngineFigures, merged, type Row, type SentencesRow } fr
 import { extraTimes } from '../../bench/zoo/row.ts';
 import { type Graph, GraphBuilder, type Value } from '../../src/ir/index.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
+import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
@@ -90,7 +91,8 @@ describe('multiply-adds', () => {
       const [x, w] = [bytes(b, 'x', [2, 8, 5, 5]), bytes(b, 'w', [6, 4, 3, 3])];
       return b.emit(qnnConv, { x, w }, { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 2 });
     });
-    expect(count).toEqual({ all: 2 * 6 * 9 * 4 * 9, convolutions: 2 * 6 * 9 * 4 * 9 });
+    const all = 2 * 6 * 9 * 4 * 9;
+    expect(count).toEqual({ integers: all, all, convolutions: all });
   });
 
   test('of a transposed one: sources × filters of a group × taps', () => {
@@ -104,7 +106,12 @@ describe('multiply-adds', () => {
 
   test('of a matrix product: results × inner size, and no convolution', () => {
     const count = counted((b) => b.emit(qnnMatmul, { a: bytes(b, 'a', [2, 3, 5]), b: bytes(b, 'b', [5, 7]) }));
-    expect(count).toEqual({ all: 2 * 3 * 7 * 5, convolutions: 0 });
+    expect(count).toEqual({ integers: 2 * 3 * 7 * 5, all: 2 * 3 * 7 * 5, convolutions: 0 });
+  });
+
+  test('products of floats are no work of VNNI', () => {
+    const count = counted((b) => b.emit(nnMatmul, { a: b.input('a', 'f32', [3, 5]), b: b.input('b', 'f32', [5, 7]) }));
+    expect(count).toEqual({ integers: 0, all: 3 * 7 * 5, convolutions: 0 });
   });
 });
 
@@ -211,13 +218,16 @@ test('the page of figures has every section that has rows', () => {
       { ...timed, exact: equal },
       { ...timed, model: 'net', kind: 'torch', exact: 'too slow' },
       { ...timed, isa: 'avx2' },
+      { ...timed, sizes: { batch: 8 } },
+      { ...timed, model: 'refused/one', engines: {}, refused: { unskew: 'unknown' } },
       { ...timed, model: 'real', kind: 'tflite', engines: { unskew: figures(2, 1), litert: figures(1, 0.5) } },
     ],
     sentences: [ofLengths],
     zeroPoints: [{ network: 'resnet-50', zeroPoints: 'source', threads: 1, ms: 9, symmetricMs: 9 }],
   });
   expect(page.match(/^## .*/gm)).toEqual([
-    ...['## The zoo', '## Real files, and larger batches', '## Archives of PyTorch', '## Sentences of random lengths'],
+    ...['## The zoo', '## Other sizes', '## Real files', '## Archives of PyTorch'],
+    ...['## Sentences of random lengths'],
     ...['## Other instruction sets', '## The cost of zero points', '## Refused'],
   ]);
   expect(page).toContain('npm run bench:zoo -- zoo --rounds=3');
@@ -228,6 +238,8 @@ test('the page of figures has every section that has rows', () => {
   expect(page).toContain('* LiteRT: at least as fast on 0 of 1 rows');
   expect(page).toContain('every bit of the outputs is equal on 1 of 1 row.');
   expect(page).toContain('* `odd` is not read: not known');
+  expect(page).toContain('* `refused/one`: unskew refuses it: unknown');
+  expect(page).not.toContain('| `refused/one` |');
   const refusing: Engine = 'openvino';
   expect(page).toContain(`* \`net\`: ${engines[refusing].label} refuses it: no reason`);
 });
