@@ -69,6 +69,7 @@ const lengths = values.lengths === undefined ? undefined : parseLengths(values.l
 const drawn = lengths && drawLengths(lengths, Number(values.sentences));
 const importing = values.profile === undefined ? {} : ({ profile: values.profile } as ImportOptions);
 const rounds = Number(values.rounds);
+if (lengths !== undefined && rounds === 1) throw new Error('--lengths needs a round after the first one: --rounds=2');
 const peak = rounds > 0 && lengths === undefined ? buildVnniPeak() : undefined;
 const messageOf = (error: unknown): string => String(error instanceof Error ? error.message : error).split('\n')[0];
 
@@ -137,6 +138,9 @@ for (const [at, file] of files.entries()) {
   } catch (error) {
     unread[model] = messageOf(error);
   }
+  // A run that is ended early leaves what it has.
+  if (values.json !== undefined)
+    addToFile(values.json, { rows, sentences, unread }, commandOf('bench:zoo', process.argv.slice(2)));
 }
 peak?.dispose();
 if (rows.length > 0) console.log(formatRows(rows));
@@ -148,5 +152,3 @@ for (const { model, refused, exact } of [...rows, ...sentences]) {
 }
 for (const [model, why] of Object.entries(unread)) told.add(`${model}: ${why}`);
 for (const line of told) console.log(line);
-if (values.json !== undefined)
-  addToFile(values.json, { rows, sentences, unread }, commandOf('bench:zoo', process.argv.slice(2)));

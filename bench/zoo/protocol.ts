@@ -39,8 +39,8 @@ export type Started =
 export type Request =
   /** Runs the first inputs for this long, at least once; the answer is the median in ms. */
   | { readonly do: 'time'; readonly ms: number }
-  /** Runs all inputs once, in order; the answer is the time of each in ms. */
-  | { readonly do: 'pass' }
+  /** Runs all inputs in order, each so many times in a row; the answer is the times of each in ms. */
+  | { readonly do: 'pass'; readonly times: number }
   /** Runs the first inputs once and writes the outputs to a file, as `StoredTensors`; the answer is true. */
   | { readonly do: 'outputs'; readonly file: string }
   /** The answer is the greatest resident memory of the process in KiB. */

@@ -49,9 +49,9 @@ export interface Row extends RowSubject, Outcome<EngineFigures> {
 }
 
 export interface SentenceFigures extends EngineFigures {
-  /** Of the first pass, in which most lengths are new. */
+  /** Of the first pass, in which most lengths are new: without the repetitions. */
   readonly firstMs: number;
-  /** What a length costs more when it is seen for the first time: median over lengths. */
+  /** What a sentence takes more than at once again where its length comes for the first time: median over lengths. */
   readonly newLengthMs: number;
 }
 

@@ -50,40 +50,35 @@ export async function benchRow(options: RowOptions, work?: { multiplyAdds: numbe
   };
 }
 
-/** Each turn is a pass over all sentences. The first pass meets the lengths for the first time, but for the first one. */
+/** Each turn is a pass over all sentences. In the first one, which meets most lengths for the first time, each sentence runs twice. */
 export async function benchSentences(
   options: RowOptions,
   drawn: readonly number[],
   lengths: readonly [number, number],
 ): Promise<SentencesRow> {
-  const { figures, ...outcome } = await measured(options, (child) => child.ask<number[]>({ do: 'pass' }));
-  const total = (pass: readonly number[]) => pass.reduce((sum, ms) => sum + ms, 0);
+  const { figures, ...outcome } = await measured(options, (child, round) =>
+    child.ask<number[][]>({ do: 'pass', times: round === 0 ? 2 : 1 }),
+  );
+  const total = (pass: readonly (readonly number[])[]) => pass.reduce((sum, [ms]) => sum + ms, 0);
   const timed = mapped(figures, ({ turns, ...rest }, ownTurns): SentenceFigures => {
     const [first, ...later] = turns;
     return {
       ...summed(later.map(total), ownTurns?.slice(1).map(total)),
       ...rest,
       firstMs: total(first),
-      newLengthMs: quantile(extraTimes(drawn, turns), 0.5),
+      newLengthMs: quantile(extraTimes(drawn, first), 0.5),
     };
   });
   return { ...outcome, engines: timed, lengths, sentences: drawn.length };
 }
 
-/** What each length took more where it came for the first time than the same sentence took in later passes; no later pass, no times. */
-export function extraTimes(drawn: readonly number[], passes: readonly (readonly number[])[]): number[] {
-  const [first, ...later] = passes;
-  return drawn.flatMap((length, i) => {
+/** What each length took more where it came for the first time than the same sentence took at once again. */
+export const extraTimes = (drawn: readonly number[], pass: readonly (readonly number[])[]): number[] =>
+  drawn.flatMap((length, i) => {
     // The start of the engine has run the first sentence.
     const isNew = length !== drawn[0] && drawn.indexOf(length) === i;
-    if (!isNew || later.length === 0) return [];
-    const usual = quantile(
-      later.map((pass) => pass[i]),
-      0.5,
-    );
-    return [first[i] - usual];
+    return isNew ? [pass[i][0] - pass[i][1]] : [];
   });
-}
 
 interface Measured<Turn> {
   readonly turns: readonly Turn[];
@@ -108,7 +103,7 @@ function summed(turns: readonly number[], own: readonly number[] | undefined): {
 }
 
 /** Starts the engines, lets them take turns, and compares their outputs. */
-async function measured<Turn>(options: RowOptions, turn: (child: EngineProcess) => Promise<Turn>) {
+async function measured<Turn>(options: RowOptions, turn: (child: EngineProcess, round: number) => Promise<Turn>) {
   const { path, model, kind, threads, sizes, isa, profile, rounds, meaning, python } = options;
   const folder = mkdtempSync(join(tmpdir(), 'unskew-zoo-'));
   const feeds = join(folder, 'feeds.json');
@@ -142,7 +137,7 @@ async function measured<Turn>(options: RowOptions, turn: (child: EngineProcess) 
         if (refused[child.engine as Engine] !== undefined) continue;
         await sleep(settleMs(threads));
         try {
-          turns.get(child)?.push(await turn(child));
+          turns.get(child)?.push(await turn(child, round));
         } catch (error) {
           refused[child.engine as Engine] = (error as Error).message;
         }

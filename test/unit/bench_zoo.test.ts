@@ -73,10 +73,15 @@ describe('inputs', () => {
   });
 });
 
-test('a length costs what its first sentence takes more than later', () => {
-  const later = [1, 1, 2, 1];
-  expect(extraTimes([9, 5, 9, 7], [[50, 4, 2, 6], later, [3, 1, 2, 3], later])).toEqual([3, 5]);
-  expect(extraTimes([9, 5], [[1, 2]])).toEqual([]);
+test('a length costs what its first sentence takes more than at once again', () => {
+  const pass = [
+    [50, 1],
+    [4, 1],
+    [2, 1],
+    [6, 1],
+    [9, 1],
+  ];
+  expect(extraTimes([9, 5, 9, 7, 5], pass)).toEqual([3, 5]);
 });
 
 describe('multiply-adds', () => {
