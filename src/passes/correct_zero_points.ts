@@ -18,6 +18,7 @@ import {
   type NodeId,
   nodesOf,
   type OpKey,
+  productKind,
 } from '../ir/index.ts';
 import { shareOfCopies } from './corrections/repetition.ts';
 import { layerClass } from './cost/layer_class.ts';
@@ -75,7 +76,7 @@ const FEW = 1 / 8;
 
 const mayCopy: Readonly<Record<Capabilities['copies'], (graph: GraphEditor, node: Node) => boolean>> = {
   'in files': staysOneProduct,
-  few: (graph, node) => (shareOfCopies(graph, node) ?? 1) <= FEW,
+  few: (graph, node) => productKind(node) === 'conv' && (shareOfCopies(graph, node) ?? 1) <= FEW,
   never: () => false,
 };
 

@@ -17,7 +17,7 @@ export interface Capabilities {
   readonly unsignedTransposedSources: boolean;
   /**
    * Copies of channels in the place of window sums, where weights are beyond s8: wherever the product then stays one operator of a
-   * file, where copies are few, or never.
+   * file, in convolutions where copies are few, or never.
    */
   readonly copies: 'in files' | 'few' | 'never';
 }
