@@ -119,6 +119,27 @@ export const running: readonly Mutant[] = [
     instead: "typeof dim === 'string' ? sizes[axis] : dim",
     tests: ['test/unit/runtime/sizes_of_feeds.test.ts'],
   },
+  {
+    name: 'a family of plans has sizes beyond its range',
+    file: 'src/codegen/plan_family.ts',
+    text: 'if (point.some((size, k) => size < low[k] || size > high[k])) return undefined;',
+    instead: '',
+    tests: ['test/unit/codegen/plan_families.test.ts'],
+  },
+  {
+    name: 'a family of plans has sizes of other classes',
+    file: 'src/codegen/plan_family.ts',
+    text: 'if (this.#classes.of(sizes) !== this.#class) return undefined;',
+    instead: '',
+    tests: ['test/unit/codegen/plan_families.test.ts'],
+  },
+  native(
+    'constants of plans of one form may differ',
+    'session_template.cc',
+    'return a && b && a->bytes() == b->bytes() &&',
+    'return a && b && a->bytes() == b->bytes() ||',
+    'arguments',
+  ),
   native(
     'runSync overtakes runs that wait',
     'session_core.cc',
@@ -142,7 +163,7 @@ export const running: readonly Mutant[] = [
   ),
   native(
     'fractions are taken for integers',
-    'arguments.cc',
+    'readings.h',
     'std::trunc(value) == value && value >=',
     'value >=',
     'arguments',
