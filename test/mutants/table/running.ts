@@ -45,8 +45,8 @@ export const running: readonly Mutant[] = [
   {
     name: 'buffers are not aligned',
     file: 'src/codegen/onednn/memory_plan.ts',
-    text: 'Math.ceil(bytes / ALIGNMENT) * ALIGNMENT',
-    instead: 'bytes',
+    text: 'Math.ceil(buffer.bytes / ALIGNMENT) * ALIGNMENT',
+    instead: 'buffer.bytes',
     tests: planned,
   },
   {
@@ -80,8 +80,8 @@ export const running: readonly Mutant[] = [
   {
     name: 'sessions in use go as well',
     file: 'src/runtime/compile.ts',
-    text: 'if (executable.running > 0) continue;',
-    instead: '',
+    text: 'if (executable.running > 0 || executable === next) continue;',
+    instead: 'if (executable === next) continue;',
     tests: models,
   },
   {
