@@ -23,15 +23,23 @@ const runs = (numRuns: number) => ({ numRuns });
 it('pads in every mode, and crops', () => {
   const mode = fc.constantFrom('reflect' as const, 'edge' as const, 'wrap' as const);
   const pads = fc.array(int(-2, 4), { minLength: 8, maxLength: 8 });
-  const draw = fc.record({ dtype, shape, mode, pads, last: fc.boolean(), crops: fc.boolean(), seed });
+  const draw = fc.record({
+    dtype,
+    shape,
+    mode,
+    pads,
+    last: fc.boolean(),
+    crops: fc.constantFrom('only', 'also', 'not'),
+    seed,
+  });
   fc.assert(
     fc.property(draw, setting, ({ dtype, shape, mode, pads, last, crops, seed }, by) => {
       const own = [...pads.slice(0, shape.length), ...pads.slice(4, 4 + shape.length)];
       const graph = () =>
         graphOn(dtype, shape, last, (b, x) =>
-          crops
-            ? b.emit(nnPad, { x }, { pads: own.map((pad) => Math.min(0, pad)) })
-            : b.emit(nnPad, { x }, { pads: own, mode }),
+          crops === 'not'
+            ? b.emit(nnPad, { x }, { pads: own, mode })
+            : b.emit(nnPad, { x }, { pads: crops === 'also' ? own : own.map((pad) => Math.min(0, pad)) }),
         );
       const axes = shape.map((size, axis) => size + Math.min(0, own[axis]) + Math.min(0, own[axis + shape.length]));
       fc.pre(axes.every((size) => size > 0));

@@ -6,6 +6,7 @@ import { attentionOps } from './ops/attention.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { indexedOps } from './ops/indexed.ts';
+import { madeOps } from './ops/made.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { normalizationOps } from './ops/normalization.ts';
@@ -35,6 +36,7 @@ const own: readonly OnnxOp[] = [
   ...shapeOps,
   ...movementOps,
   ...indexedOps,
+  ...madeOps,
   ...resizeOps,
 ];
 const ownNames = new Set(own.map(({ domain, name }) => `${domain}:${name}`));

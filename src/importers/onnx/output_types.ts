@@ -119,7 +119,18 @@ export const typeRules: ReadonlyMap<string, Rule> = new Map([
       dtype: n.input(0).dtype,
       dims: n.input(0).dims?.map((dim, axis) => (axis === 0 ? dim : undefined)),
     })),
-    'ConvTranspose DepthToSpace SpaceToDepth Col2Im',
+    'ConvTranspose DepthToSpace SpaceToDepth',
+  ),
+  ...table(
+    one((n) => {
+      const rank = n.input(1).dims?.[0];
+      const isKnown = typeof rank === 'number';
+      return {
+        dtype: n.input(0).dtype,
+        ...(isKnown && { dims: [n.input(0).dims?.[0], ...Array(rank + 1).fill(undefined)] }),
+      };
+    }),
+    'Col2Im',
   ),
   ...table(windowed, 'AveragePool LpPool MaxPool MaxUnpool'),
   ...table(

@@ -64,6 +64,9 @@ const initializers: readonly ModelInitializer[] = [
   alternating('rg3', 'f32', 1, 6, 2),
   constant('row', 's64', [1, 0], [2, 1]),
   alternating('rows', 'f32', 2, 6),
+  alternating('folded', 'f32', 1, 8, 4),
+  constant('image', 's64', [3, 3]),
+  constant('block', 's64', [2, 2]),
   alternating('boxes', 'f32', 1, 6, 4),
   alternating('points', 'f32', 1, 3, 5, 2),
   alternating('scores', 'f32', 1, 2, 6),
@@ -100,7 +103,7 @@ const needed: Readonly<Record<string, ModelAttr>> = {
 };
 
 /** Operators of so many operands that trying finds no node of them. */
-const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'>>> = {
+const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partial<Pick<Baseline, 'opset'>>>> = {
   QAttention: { inputs: ['q3', 'wu6', 'c6', 'f', 'f', '', 'zu', 'zu'], attrs: { num_heads: 1 } },
   QEmbedLayerNormalization: {
     inputs: ['i2', '', 'wu6', 'wu6', '', 'q6', 'q6', '', 'f', 'f', '', 'f', 'f', 'zu', 'zu', '', 'zu', 'zu'],
@@ -110,6 +113,7 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'>>> = {
   GRU: { inputs: ['x3', 'g3', 'rg3'], attrs: { hidden_size: 2 } },
   NonMaxSuppression: { inputs: ['boxes', 'scores', 'scalar'], attrs: {} },
   GridSample: { inputs: ['x4', 'points'], attrs: {} },
+  Col2Im: { inputs: ['folded', 'image', 'block'], attrs: {}, opset: 18 },
   TopK: { inputs: ['x2', 'one'], attrs: {} },
   ScatterND: { inputs: ['x2', 'row', 'rows'], attrs: {} },
   OneHot: { inputs: ['i1', 'scalar', 'q6'], attrs: {} },

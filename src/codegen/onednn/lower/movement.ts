@@ -9,6 +9,7 @@ import {
   type nnPad,
   type nnTranspose,
   type OpWith,
+  sizeOf,
   stridesOf,
   type ValueId,
 } from '../../../ir/index.ts';
@@ -132,8 +133,7 @@ export const pad: Lowering<typeof nnPad> = {
     if (!isStatic(pads)) return 'a shape depends on run-time values';
     if (mode !== 'constant') return refusesLength(graph.shape(y));
     const isCrop = pads.some((p) => p < 0);
-    if (isCrop && pads.some((p) => p > 0)) return 'pads and crops at once';
-    if (isCrop) return refusesLength(graph.shape(y));
+    if (isCrop && pads.every((p) => p <= 0)) return refusesLength(graph.shape(y));
     if (value === undefined) return undefined;
     const constant = graph.constant(value);
     if (!constant) return 'its value is computed at run time';
@@ -144,25 +144,51 @@ export const pad: Lowering<typeof nnPad> = {
     const { pads, mode } = attrs;
     const shape = r.shape(x);
     assert(isStatic(pads), `%${y} has pads that are not known`);
-    if (mode !== 'constant' || pads.some((p) => p < 0)) {
+    if (mode !== 'constant' || (pads.some((p) => p < 0) && pads.every((p) => p <= 0))) {
       padByPosition(view, r);
       return;
     }
     const layout = r.preferredLayout(x);
+    const { source, left } = cropped(x, pads, layout, r);
+    const around = pads.map((p) => Math.max(p, 0));
     const constant = r.constant(value);
     r.kernel(
       {
         name: 'pad',
         elementBytes: elementBytes(r, x),
-        shape: inMemoryOrder(layout, shape),
-        padsBegin: inMemoryOrder(layout, pads.slice(0, shape.length)),
-        padsEnd: inMemoryOrder(layout, pads.slice(shape.length)),
+        shape: inMemoryOrder(layout, left),
+        padsBegin: inMemoryOrder(layout, around.slice(0, shape.length)),
+        padsEnd: inMemoryOrder(layout, around.slice(shape.length)),
         value: constant ? bitsOf(constant) : 0,
       },
-      { source: r.use(x, layout), destination: r.define(y, layout) },
+      { source, destination: r.define(y, layout) },
     );
   },
 };
+
+/** What negative pads leave of a tensor: the tensor itself where there are none. */
+function cropped(x: ValueId, pads: readonly number[], layout: PlainLayout, r: Recorder) {
+  const shape = r.shape(x);
+  const rank = shape.length;
+  const source = r.use(x, layout);
+  const left = shape.map((size, axis) => size + Math.min(pads[axis], 0) + Math.min(pads[axis + rank], 0));
+  if (pads.every((p) => p >= 0)) return { source, left };
+  const strides = plainStrides(layout, shape);
+  const destination = r.scratch(elementBytes(r, x) * sizeOf(left));
+  r.kernel(
+    {
+      name: 'copy',
+      elementBytes: elementBytes(r, x),
+      shape: inMemoryOrder(layout, left),
+      sourceStrides: inMemoryOrder(layout, strides),
+      destinationStrides: inMemoryOrder(layout, plainStrides(layout, left)),
+      sourceOffset: strides.reduce((offset, stride, axis) => offset - Math.min(pads[axis], 0) * stride, 0),
+      destinationOffset: 0,
+    },
+    { source, destination },
+  );
+  return { source: destination, left };
+}
 
 /** The bits of the first element as a non-negative number. */
 function bitsOf({ data }: ITensor): number {
