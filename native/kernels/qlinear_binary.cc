@@ -37,13 +37,19 @@ struct QLinear {
   }
 };
 
-// The same with AVX-512, 64 elements at a time.
-template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
+// The same with AVX-512, 64 elements at a time. kClamps: values may leave the range of s32; others saturate as they are packed.
+template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB, bool kClamps>
 struct QLinear512 {
+  // Of each 16 bytes the four of vector v, in whose order the pack instructions put them back.
   template <class Byte>
-  UNSKEW_AVX512 static __m512 load(const uint8_t* from) {
-    const __m128i bytes = _mm_loadu_si128(reinterpret_cast<const __m128i*>(from));
-    return _mm512_cvtepi32_ps(std::is_signed_v<Byte> ? _mm512_cvtepi8_epi32(bytes) : _mm512_cvtepu8_epi32(bytes));
+  UNSKEW_AVX512 static __m512 floats(__m512i bytes, int v) {
+    // A byte of 128 makes a zero; bytes with a sign go to the top and are shifted down.
+    constexpr uint32_t kRest = std::is_signed_v<Byte> ? 0x00808080u : 0x80808000u;
+    constexpr int kPlace = std::is_signed_v<Byte> ? 24 : 0;
+    const auto from = [v](int i) { return static_cast<int>(kRest | static_cast<uint32_t>(v * 4 + i) << kPlace); };
+    const __m512i words =
+        _mm512_shuffle_epi8(bytes, _mm512_broadcast_i32x4(_mm_setr_epi32(from(0), from(1), from(2), from(3))));
+    return _mm512_cvtepi32_ps(std::is_signed_v<Byte> ? _mm512_srai_epi32(words, 24) : words);
   }
 
   UNSKEW_AVX512 static void run(const uint8_t* source, const uint8_t* source1, const Constants& k, uint8_t* destination,
@@ -54,14 +60,18 @@ struct QLinear512 {
                  fixed = _mm512_set1_ps(k.fixed);
     const __m512 zero_a = _mm512_set1_ps(static_cast<float>(k.zero_a)),
                  zero_b = _mm512_set1_ps(static_cast<float>(k.zero_b));
-    const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
     const __m512 one_a = _mm512_set1_ps(static_cast<A>(*source)), one_b = _mm512_set1_ps(static_cast<B>(*source1));
-    int64_t i = 0;
-    for (; i + 64 <= count; i += 64) {
+    for (int64_t i = 0; i < count; i += 64) {
+      const __mmask64 mask = count - i >= 64 ? ~__mmask64{0} : (__mmask64{1} << (count - i)) - 1;
+      const auto load = [&](const uint8_t* from) UNSKEW_AVX512 {
+        return mask == ~__mmask64{0} ? _mm512_loadu_si512(from + i) : _mm512_maskz_loadu_epi8(mask, from + i);
+      };
+      const __m512i bytes_a = kStepA ? load(source) : _mm512_setzero_si512();
+      const __m512i bytes_b = kStepB ? load(source1) : _mm512_setzero_si512();
       __m512i rounded[4];
+#pragma GCC unroll 4
       for (int v = 0; v < 4; v++) {
-        const __m512 a = kStepA ? load<A>(source + i + v * 16) : one_a,
-                     b = kStepB ? load<B>(source1 + i + v * 16) : one_b;
+        const __m512 a = kStepA ? floats<A>(bytes_a, v) : one_a, b = kStepB ? floats<B>(bytes_b, v) : one_b;
         __m512 value;
         if constexpr (kOperation == QLinearOperation::add) {
           value = _mm512_fmadd_ps(a, ratio_a, _mm512_fmadd_ps(b, ratio_b, fixed));
@@ -69,17 +79,19 @@ struct QLinear512 {
           const __m512 product = _mm512_mul_ps(_mm512_sub_ps(a, zero_a), _mm512_sub_ps(b, zero_b));  // exact
           value = _mm512_add_ps(_mm512_mul_ps(product, ratio_a), fixed);
         }
-        rounded[v] = _mm512_cvtps_epi32(_mm512_min_ps(_mm512_max_ps(value, low), high));
+        if constexpr (kClamps) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
+        rounded[v] = _mm512_cvtps_epi32(value);
       }
       const __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]),
                     second = _mm512_packs_epi32(rounded[2], rounded[3]);
       const __m512i bytes =
           std::is_signed_v<T> ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
-      _mm512_storeu_si512(destination + i, _mm512_permutexvar_epi32(order, bytes));
+      if (mask == ~__mmask64{0}) {
+        _mm512_storeu_si512(destination + i, bytes);
+      } else {
+        _mm512_mask_storeu_epi8(destination + i, mask, bytes);
+      }
     }
-    if (i == count) return;
-    QLinear<kOperation, A, B, T, kStepA, kStepB>::run(source + (kStepA ? i : 0), source1 + (kStepB ? i : 0), k,
-                                                      destination + i, count - i);
   }
 };
 
@@ -91,11 +103,15 @@ struct Loops {
 };
 
 template <QLinearOperation kOperation, class A, class B, class T>
-Loops loops_for(Isa isa) {
+Loops loops_for(Isa isa, bool clamps) {
   Loops loops;
   const auto set = [&]<bool kA, bool kB>() {
-    loops.step[kA][kB] = isa == Isa::avx512 ? QLinear512<kOperation, A, B, T, kA, kB>::run
-                                            : version_of<QLinear<kOperation, A, B, T, kA, kB>>(isa);
+    if (isa != Isa::avx512) {
+      loops.step[kA][kB] = version_of<QLinear<kOperation, A, B, T, kA, kB>>(isa);
+    } else {
+      loops.step[kA][kB] = clamps ? QLinear512<kOperation, A, B, T, kA, kB, true>::run
+                                  : QLinear512<kOperation, A, B, T, kA, kB, false>::run;
+    }
   };
   set.template operator()<false, false>();
   set.template operator()<false, true>();
@@ -111,11 +127,11 @@ auto with_type(ByteType type, const Body& body) {
 }
 
 template <QLinearOperation kOperation>
-Loops choose_loops(const QLinearBinaryParams& p, Isa isa) {
+Loops choose_loops(const QLinearBinaryParams& p, Isa isa, bool clamps) {
   return with_type(p.source_type, [&](auto a) {
     return with_type(p.source1_type, [&](auto b) {
       return with_type(p.type,
-                       [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa); });
+                       [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa, clamps); });
     });
   });
 }
@@ -136,13 +152,21 @@ Constants constants_of(const QLinearBinaryParams& p) {
   return k;
 }
 
+// True unless all values are known to fit into s32; constants of a NaN are true.
+bool may_overflow(const QLinearBinaryParams& p, const Constants& k) {
+  const double a = std::abs(static_cast<double>(k.ratio_a)), b = std::abs(static_cast<double>(k.ratio_b));
+  const double most = p.operation == QLinearOperation::add ? 255 * (a + b) : 255.0 * 255.0 * a;
+  return !(most + std::abs(static_cast<double>(k.fixed)) < 1e9);
+}
+
 }  // namespace
 
 KernelProgram make_qlinear_binary(const QLinearBinaryParams& params, const KernelTarget& target) {
   const Constants constants = constants_of(params);
+  const bool clamps = may_overflow(params, constants);
   const Loops loops = params.operation == QLinearOperation::add
-                          ? choose_loops<QLinearOperation::add>(params, target.isa)
-                          : choose_loops<QLinearOperation::multiply>(params, target.isa);
+                          ? choose_loops<QLinearOperation::add>(params, target.isa, clamps)
+                          : choose_loops<QLinearOperation::multiply>(params, target.isa, clamps);
   return make_broadcast_binary(params.shape, params.source_strides, params.source1_strides, target.threads, {},
                                [=](const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b, uint8_t* d,
                                    int64_t count, const uint8_t*) {

@@ -479,11 +479,12 @@ describe.each(kernelIsas)('%s', (isa) => {
 
   it.each(['qlinear-add', 'qlinear-mul'] as const)('%s', (name) => {
     const scale = fc.constantFrom(0.03125, 0.0625, 0.0078125, 0.0147, 0.3, 1.7);
+    const anyScale = fc.oneof({ weight: 7, arbitrary: scale }, fc.constantFrom(4e9, 1e20)); // beyond the range of s32
     fc.assert(
       fc.property(
         broadcast,
         byteType,
-        fc.tuple(scale, scale, scale),
+        fc.tuple(anyScale, scale, scale),
         fc.tuple(int(0, 255), int(0, 255), int(0, 255)),
         seed,
         threads,
