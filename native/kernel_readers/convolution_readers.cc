@@ -31,7 +31,7 @@ KernelProgram convolution(const Reader& r) {
       {source_type, r.byte_type("weightsType"), !channels_first.absent() && channels_first.boolean(), type, r.size("batch"), r.size("channels"), r.size("outputChannels"), r.size("groups", 1),
        r.tuple<2>("input", 0), r.tuple<2>("output", 0), r.tuple<2>("kernel", 1), r.tuple<2>("strides", 1),
        r.tuple<2>("dilations", 1), r.tuple<2>("padsBegin", 0), r.source_zero_point(source_type),
-       r.requantization(type), scaled_end(r)},
+       r.requantization(type), scaled_end(r), r.slice()},
       r.target);
 }
 

@@ -5,7 +5,12 @@ namespace unskew {
 
 namespace {
 
-KernelProgram lut(const Reader& r) { return make_lut({r.size("count")}, r.target); }
+KernelProgram lut(const Reader& r) {
+  const std::optional<ChannelSlice> slice = r.slice();
+  const int64_t count = r.size("count"), channels = slice ? r.size("channels", 1) : 1;
+  if (count % channels != 0) r["channels"].refuse("a divisor of count");
+  return make_lut({count / channels, channels, slice}, r.target);
+}
 
 KernelProgram quantize(const Reader& r) {
   static constexpr std::pair<const char*, bool> kArithmetics[] = {{"divide", false}, {"multiply", true}};

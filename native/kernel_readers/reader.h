@@ -77,6 +77,13 @@ class Reader {
     if ((*this)["sourceZeroPoint"].absent()) return std::nullopt;
     return zero_point("sourceZeroPoint", type);
   }
+  // Absent where positions lie one after another.
+  std::optional<ChannelSlice> slice() const {
+    const Declaration slice = (*this)["slice"];
+    if (slice.absent()) return std::nullopt;
+    return ChannelSlice{slice.property("offset").integer(0, kMaximumCount),
+                        slice.property("stride").integer(0, kMaximumCount)};
+  }
   Requantization requantization(OutputType type) const {
     Requantization to;
     if (type == OutputType::s32) return to;

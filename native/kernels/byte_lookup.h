@@ -12,4 +12,10 @@ using ByteLookup = void (*)(const uint8_t* source, const uint8_t* table, uint8_t
 
 ByteLookup byte_lookup(Isa isa);
 
+// The same for rows of `channels` bytes that lie one after another; their results are `stride` bytes apart.
+using ByteRowLookup = void (*)(const uint8_t* source, const uint8_t* table, uint8_t* destination, int64_t rows,
+                               int64_t channels, int64_t stride);
+
+ByteRowLookup byte_row_lookup(Isa isa);
+
 }  // namespace unskew

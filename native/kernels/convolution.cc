@@ -36,7 +36,7 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
       } else if (p.type == OutputType::s32) {
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
-        destination[at] =
+        destination[plan.slice.offset + position * plan.slice.stride + o] =
             static_cast<uint8_t>(requantize_value(sum, plan.plain_multiplier[o], low, high, p.to.zero_point));
       }
     }
@@ -68,6 +68,7 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
   const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   plan.p = p;
+  plan.slice = slice_or_whole(p.slice, p.outputs);
   plan.inputs = p.channels / p.groups;
   plan.outputs = p.outputs / p.groups;
   plan.plain_zero_points.assign(p.outputs, is_unsigned ? -128 : 0);
@@ -154,6 +155,9 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
   require(!p.floats || p.type == OutputType::s32, "convolution: floats end sums of type s32");
   require(!p.floats || p.floats->scales == 1 || p.floats->scales == p.outputs,
           "convolution: scales must be 1 or outputChannels");
+  require(!p.slice || element == 1, "convolution: a slice has bytes");
+  const int64_t positions = checked_product(p.batch, p.output[0], p.output[1]);
+  const int64_t result = p.slice ? bytes_of_slice(*p.slice, positions, p.outputs) : checked_product(positions, p.outputs, element);
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
@@ -164,10 +168,7 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
        .alignment = 4,
        .required = element == 1,
        .constant = true},
-      {.name = "destination",
-       .bytes = checked_product(p.batch, p.output[0], p.output[1], p.outputs, element),
-       .access = Access::write,
-       .alignment = element},
+      {.name = "destination", .bytes = result, .access = Access::write, .alignment = element},
       {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
   const size_t factors = program.arguments.size();

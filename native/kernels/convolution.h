@@ -67,6 +67,8 @@ struct ConvolutionPlan {
   // and by one thread. Otherwise blocks are, each with all parts, and each thread reads its own weights only.
   bool by_parts = false;
 
+  ChannelSlice slice{};  // of results of bytes
+
   std::vector<int16_t> plain_weights;   // [output channels, inputs, taps]: without their zero point; of the scalar version
   std::vector<int32_t> plain_zero_points;  // [output channels], of the weights as s8
   std::vector<int32_t> plain_bias;      // [output channels]

@@ -338,11 +338,11 @@ class Part {
                                                                int count) const {
     // Copies, since bytes that are written might be anything's.
     const Finish finish = finish_;
-    const int64_t outputs = p_.outputs;
+    const int64_t stride = plan_.slice.stride;
     const __mmask64 mask = mask_;
     const bool is_full = block_.count == kVectors * 16;
     const float* multiplier = plan_.multiplier->as<float>() + block_.lane;
-    uint8_t* to = destination_ + first * outputs + block_.first;
+    uint8_t* to = destination_ + plan_.slice.offset + first * stride + block_.first;
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       if (k >= count) return;
       __m512i own[kVectors];
@@ -356,7 +356,7 @@ class Part {
       } else {
         _mm512_mask_storeu_epi8(to, mask, bytes);
       }
-      to += outputs;
+      to += stride;
     });
   }
 

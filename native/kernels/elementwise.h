@@ -54,6 +54,16 @@ UNSKEW_INLINE float finish_float(int32_t sum, float scale, float offset, float l
   return value >= high ? high : value;
 }
 
+// The bytes of a destination that a slice reaches.
+inline int64_t bytes_of_slice(const ChannelSlice& slice, int64_t positions, int64_t channels) {
+  require(slice.offset >= 0 && slice.stride >= channels, "a slice begins at 0 or later, and no position overlaps the next one");
+  if (positions == 0 || channels == 0) return 0;
+  return checked_add(slice.offset, checked_add(checked_product(positions - 1, slice.stride), channels));
+}
+inline ChannelSlice slice_or_whole(const std::optional<ChannelSlice>& slice, int64_t channels) {
+  return slice.value_or(ChannelSlice{.offset = 0, .stride = channels});
+}
+
 // Signed addition and multiplication that wrap.
 UNSKEW_INLINE int32_t wrapping_add(int32_t a, int32_t b) {
   return static_cast<int32_t>(static_cast<uint32_t>(a) + static_cast<uint32_t>(b));

@@ -20,13 +20,20 @@ constexpr std::pair<int32_t, int32_t> range_of(T type) {
 using Pair = std::array<int64_t, 2>;
 using Triple = std::array<int64_t, 3>;
 
+// The place of a tensor of bytes, channels last, within a larger one: the channels of a position lie together, and those of the
+// next one `stride` bytes behind them.
+struct ChannelSlice {
+  int64_t offset, stride;
+};
+
 // rne(fl(v)·multiplier) + zero point, clamped
 struct Requantization {
   int32_t zero_point = 0, low = 0, high = 0;
 };
 
 struct LutParams {
-  int64_t count;
+  int64_t positions, channels;
+  std::optional<ChannelSlice> slice;  // absent: positions one after another
 };
 KernelProgram make_lut(const LutParams&, const KernelTarget&);
 
@@ -92,6 +99,7 @@ struct ConvolutionParams {
   std::optional<int32_t> source_zero_point;  // absent: an argument of each run
   Requantization to;
   std::optional<ScaledEnd> floats;
+  std::optional<ChannelSlice> slice;  // of results of bytes; absent: positions one after another
 };
 KernelProgram make_convolution(const ConvolutionParams&, const KernelTarget&);
 

@@ -67,7 +67,8 @@ class Product {
                .begin = {0, 0},
                .source_zero_point = std::nullopt,
                .to = {},
-               .floats = p.floats};
+               .floats = p.floats,
+               .slice = std::nullopt};
     plan_.inputs = p.inner;
     plan_.outputs = p.columns;
     plan_.sums.wanted = true;

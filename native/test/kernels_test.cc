@@ -26,6 +26,12 @@ std::optional<ScaledEnd> scaled_end(OutputType type, int64_t channels) {
   return ScaledEnd{-3, coin() ? 6.0f : INFINITY, coin() ? 1 : channels, coin()};
 }
 
+std::optional<ChannelSlice> slice(OutputType type, int64_t channels) {
+  if (type == OutputType::s32 || coin()) return std::nullopt;
+  const int64_t room = random_int(0, 70);
+  return ChannelSlice{room / 2, channels + room};
+}
+
 Requantization requantization(OutputType type) {
   if (type == OutputType::s32) return {};
   const auto [low, high] = range_of(type);
@@ -39,7 +45,10 @@ void elementwise() {
       lanes[lane] = static_cast<int64_t>(lane * lane % 7 + lane) % channels;
     return make_gather_channels({rows, channels, lanes, flip}, t);
   });
-  check("lut", [count = random_int(0, 300)](auto& t) { return make_lut({count}, t); });
+  check("lut", [positions = random_int(0, 300)](auto& t) { return make_lut({positions, 1, {}}, t); });
+  check("lut", [positions = random_int(0, 40), channels = random_int(1, 140), room = random_int(0, 70)](auto& t) {
+    return make_lut({positions, channels, ChannelSlice{room / 2, channels + room}}, t);
+  });
   const int64_t outer = random_int(0, 5), channels = random_int(1, 70), inner = random_int(1, 20);
   check("quantize", [=, type = byte_type(), multiplies = coin(), rounds_away = coin()](auto& t) {
     return make_quantize({type, outer, channels, inner, multiplies, rounds_away}, t);
@@ -255,7 +264,7 @@ void convolutions() {
   const bool channels_first = groups == 1 && coin();
   const ConvolutionParams params{byte_type(), byte_type(),  channels_first, type, 2, channels, outputs, groups,
                                  input,       output,       kernel, strides, dilations, begin,
-                                 zero_point(), requantization(type), scaled_end(type, outputs)};
+                                 zero_point(), requantization(type), scaled_end(type, outputs), slice(type, outputs)};
   check("convolution", [=](auto& t) { return make_convolution(params, t); });
   const int64_t rows = random_int(1, 20), inner = random_int(1, 70), columns = random_int(1, 140);
   const MatrixProductParams matrices{byte_type(), byte_type(), {2},   {rows * inner}, {coin() ? inner * columns : 0},
@@ -266,11 +275,11 @@ void convolutions() {
   const int64_t wide = heavy ? 160 : 4 * random_int(1, 12), many = heavy ? 420 : random_int(1, 200);
   const ConvolutionParams pointwise{
       byte_type(), byte_type(), coin(), type,   2,      wide,   many, 1,
-      input,       input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, zero_point(), requantization(type), scaled_end(type, many)};
+      input,       input,       {1, 1}, {1, 1}, {1, 1}, {0, 0}, zero_point(), requantization(type), scaled_end(type, many), slice(type, many)};
   check("convolution", [=](auto& t) { return make_convolution(pointwise, t); });
   // Sums of windows that no two s16 numbers hold.
   const ConvolutionParams large{byte_type(), byte_type(), false,  type,   1,      1900,   3,   1,
-                                {4, 4},      {4, 4},      {3, 3}, {1, 1}, {1, 1}, {1, 1}, 100, requantization(type), {}};
+                                {4, 4},      {4, 4},      {3, 3}, {1, 1}, {1, 1}, {1, 1}, 100, requantization(type), {}, {}};
   if (heavy) check("convolution", [=](auto& t) { return make_convolution(large, t); });
 }
 
@@ -310,7 +319,7 @@ SessionPlan plan(int threads) {
   auto table = std::make_shared<AlignedBuffer>(256);
   for (int i = 0; i < 256; i++) table->data()[i] = static_cast<uint8_t>(255 - i);
   second.name = "lut";
-  second.kernel = make_lut({bytes}, {best_isa(), threads});
+  second.kernel = make_lut({bytes, 1, {}}, {best_isa(), threads});
   second.arguments = {
       {"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
   SessionPlan result;

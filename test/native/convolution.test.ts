@@ -40,6 +40,8 @@ const config = fc
     // A source zero point of the run.
     ofRun: fc.boolean(),
     floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
+    // Results of bytes among other channels: so many in front, and behind.
+    besides: fc.option(pair(0, 40)),
   })
   .map((drawn) => {
     const c = drawn.special === 'none' ? drawn : { ...drawn, ...special[drawn.special] };
@@ -69,7 +71,9 @@ describe('convolution', () => {
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const end = floatEndOf(c.type === 's32' ? c.floats : 'none', outputs, next);
         const isFloat = 'floats' in end.field;
-        const destination = typed(isFloat ? 'f32' : c.type, c.batch * c.output[0] * c.output[1] * outputs, () => 0);
+        const [before, behind] = c.type === 's32' ? [0, 0] : (c.besides ?? [0, 0]);
+        const stride = before + outputs + behind;
+        const written = typed(isFloat ? 'f32' : c.type, c.batch * c.output[0] * c.output[1] * stride, () => 7);
         const channelsFirst = c.channelsFirst && c.groups === 1;
         const { sourceType, weightsType, type, batch, groups, input, output, kernel, strides, dilations, padsBegin } =
           c;
@@ -80,9 +84,10 @@ describe('convolution', () => {
             ...{ sourceType, weightsType, type, channelsFirst, channels, outputChannels: outputs, ...geometry },
             ...(c.ofRun ? {} : { sourceZeroPoint }),
             ...{ zeroPoint, ...limits, ...end.field },
+            ...(c.type !== 's32' && c.besides && { slice: { offset: before, stride } }),
           },
           { source, ...end.inputs, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
-          { destination },
+          { destination: written },
           {
             isa,
             threads: c.threads,
@@ -117,7 +122,14 @@ describe('convolution', () => {
             );
           }
         }
-        expectSame(destination, expected);
+        const channelOf = (i: number): number => (i % stride) - before;
+        const isOwn = (i: number): boolean => channelOf(i) >= 0 && channelOf(i) < outputs;
+        expectSame(
+          written,
+          Array.from({ length: written.length }, (_, i) =>
+            isOwn(i) ? expected[Math.floor(i / stride) * outputs + channelOf(i)] : 7,
+          ),
+        );
       }),
       { numRuns: process.env.UNSKEW_DEEP ? 3000 : 160 },
     );

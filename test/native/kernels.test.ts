@@ -117,6 +117,36 @@ describe.each(kernelIsas)('%s', (isa) => {
     );
   });
 
+  it('lut, into a slice of channels', () => {
+    fc.assert(
+      fc.property(
+        int(0, 300),
+        int(1, 140),
+        int(0, 40),
+        int(0, 40),
+        seed,
+        threads,
+        (rows, channels, before, behind, s, t) => {
+          const next = random(s);
+          const count = rows * channels;
+          const [source, table] = [values('u8', count, next), values('u8', 256, next)];
+          const stride = before + channels + behind;
+          const destination = new Uint8Array(rows * stride).fill(7);
+          const slice = { offset: before, stride };
+          runKernel({ name: 'lut', count, channels, slice }, { source, table }, { destination }, { isa, threads: t });
+          const channelOf = (i: number): number => (i % stride) - before;
+          const at = (i: number): number => Number(source[Math.floor(i / stride) * channels + channelOf(i)]);
+          const isOwn = (i: number): boolean => channelOf(i) >= 0 && channelOf(i) < channels;
+          expectSame(
+            destination,
+            Uint8Array.from(destination, (_, i) => (isOwn(i) ? Number(table[at(i)]) : 7)),
+          );
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
   it('lut', () => {
     fc.assert(
       fc.property(int(0, 40_000), seed, threads, (count, s, t) => {

@@ -5,7 +5,7 @@ import type { MovementKernel } from './kernels/movement_kernel.ts';
 import type { QuantizedKernel } from './kernels/quantized_kernel.ts';
 import type { RowKernel } from './kernels/row_kernel.ts';
 
-export { type CastType, castTypes, type NativeType, nativeTypes } from './kernels/native_types.ts';
+export { type CastType, type ChannelSlice, castTypes, type NativeType, nativeTypes } from './kernels/native_types.ts';
 export type { ByteSumOrProduct } from './kernels/quantized_kernel.ts';
 
 /**

@@ -1,5 +1,6 @@
 /** Convolutions over bytes. */
 import type { ByteType } from '../../../ir/index.ts';
+import type { ChannelSlice } from './native_types.ts';
 
 /**
  * The fields that our convolution kernels share, in two dimensions; the result has the rows and columns of `output`.
@@ -53,6 +54,8 @@ export type ConvolutionKernel =
       readonly name: 'convolution';
       readonly outputChannels: number;
       readonly groups: number;
+      /** The place of results of bytes; absent: positions one after another. */
+      readonly slice?: ChannelSlice;
       /** True for weights [channels, outputChannels, kh, kw], of one group; false unless given. */
       readonly channelsFirst?: boolean;
     })

@@ -1,6 +1,6 @@
 /** Kernels over quantized tensors. */
 import type { ByteType } from '../../../ir/index.ts';
-import type { PoolWindows } from './native_types.ts';
+import type { ChannelSlice, PoolWindows } from './native_types.ts';
 
 /** y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint), or clamp(rne(fl((a − za)(b − zb)·factor)) + zeroPoint). */
 export type ByteSumOrProduct =
@@ -19,8 +19,11 @@ export type ByteSumOrProduct =
     };
 
 export type QuantizedKernel =
-  /** destination[i] = table[source[i]]; argument `table`: 256 bytes indexed by the source byte as unsigned. In place. */
-  | { readonly name: 'lut'; readonly count: number }
+  /**
+   * destination[i] = table[source[i]]; argument `table`: 256 bytes indexed by the source byte as unsigned. In place unless the destination is a slice,
+   * of positions of `channels` bytes.
+   */
+  | { readonly name: 'lut'; readonly count: number; readonly channels?: number; readonly slice?: ChannelSlice }
   /**
    * destination = sat(round(fl(source / scale)) + zeroPoint), or fl(source · scale); NaN gives the lowest value. Arguments `scale`
    * f32[channels], `zeroPoint` s32[channels] [?].
