@@ -4,6 +4,8 @@ import { type Graph, isStaticType, type StaticType, typeOf, type ValueId } from 
 import type { Plan, Region } from '../backend.ts';
 import type { OneDnnBinding, SessionSpec } from './binding.ts';
 import type { KeptConstants } from './kept_constants.ts';
+import { recordShuffle, shufflesOf } from './lower/channel_shuffle.ts';
+import { homesOf } from './lower/concatenations.ts';
 import { clustersOf, readOutside } from './lower/elementwise_clusters.ts';
 import { recordElementwise } from './lower/elementwise_record.ts';
 import { lower } from './lower/index.ts';
@@ -28,12 +30,19 @@ export function planRegion(
   const recorder = new Recorder(graph, binding, machine, inputs, outputs, kept);
   // primitives alone have no programs
   const clusters = machine.kernels === 'onednn' ? nodes.map((node) => [node]) : clustersOf(graph, nodes);
+  recorder.settle(homesOf(graph, nodes, outputs));
   const isRead = readOutside(clusters, outputs);
+  const shuffles = shufflesOf(graph, nodes, outputs);
+  const waiting = new Set([...shuffles.values()].flatMap((shuffle) => shuffle.nodes));
   for (const cluster of clusters) {
     const last = cluster[cluster.length - 1];
+    const shuffle = shuffles.get(last);
     recorder.begin(last);
-    if (cluster.length === 1) lower(last, recorder);
-    else recordElementwise(cluster, recorder, isRead);
+    if (shuffle) {
+      const left = recordShuffle(shuffle, recorder) ? [] : shuffle.nodes.filter((node) => waiting.delete(node));
+      for (const node of left) lower(node, recorder);
+    } else if (cluster.length > 1) recordElementwise(cluster, recorder, isRead);
+    else if (!waiting.has(last)) lower(last, recorder);
   }
   const recording = recorder.finish();
   const { spec, labels } = recording;

@@ -35,7 +35,7 @@ import type {
   SessionSpec,
 } from './binding.ts';
 import { KeptConstants } from './kept_constants.ts';
-import { nativeTypes } from './kernel.ts';
+import { type ChannelSlice, nativeTypes } from './kernel.ts';
 import {
   type BufferLayout,
   inMemoryOrder,
@@ -47,6 +47,19 @@ import {
 } from './layout.ts';
 import type { KernelChoice, Machine } from './machine.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
+
+/** The place of a value among the channels of a concatenation, which is written part by part. */
+export interface Home {
+  readonly whole: ValueId;
+  /** The channels in front. */
+  readonly before: number;
+}
+
+/** A buffer of bytes with channels last; positions lie one after another where there is no slice. */
+interface Written {
+  readonly destination: Buffer;
+  readonly slice?: ChannelSlice;
+}
 
 /** A buffer of the segment. Fixed ones are inputs, outputs and constants; the others go to the arena. */
 export class Buffer {
@@ -89,6 +102,10 @@ export class Recorder {
   readonly #places = new Map<ValueId, { layout: BufferLayout; buffer: Buffer }[]>();
   readonly #outputs: ReadonlyMap<ValueId, Buffer>;
   readonly #inputBytes: number[];
+  #homes: ReadonlyMap<ValueId, Home> = new Map();
+  readonly #settled = new Set<ValueId>();
+  /** Buffers of concatenations some part of which is at home. */
+  readonly #wholes = new Map<ValueId, Buffer>();
   #node: Node | undefined;
 
   /** `inputs` and `outputs` cross the border of the segment row major. */
@@ -185,6 +202,31 @@ export class Recorder {
     return buffer;
   }
 
+  /** Values that may be written into the concatenations that alone read them. */
+  settle(homes: ReadonlyMap<ValueId, Home>): void {
+    this.#homes = homes;
+  }
+
+  /** As `define` with channels last, or the place in a concatenation, which nothing but that can read. */
+  defineSlice(id: ValueId): Written {
+    const home = this.#homes.get(id);
+    if (home === undefined) return { destination: this.define(id, 'channels-last') };
+    const { whole, before } = home;
+    const destination = this.#wholes.get(whole) ?? this.define(whole, 'channels-last');
+    this.#wholes.set(whole, destination);
+    this.#settled.add(id);
+    return { destination, slice: { offset: before, stride: this.shape(whole)[1] } };
+  }
+
+  /** True when a part of the concatenation has been written already. */
+  isBegun = (whole: ValueId): boolean => this.#wholes.has(whole);
+  /** True when the value has been written into the concatenation that reads it. */
+  isSettled = (id: ValueId): boolean => this.#settled.has(id);
+  /** The buffer of a concatenation, which holds the parts that are at home. */
+  defineWhole(id: ValueId, layout: PlainLayout): Buffer {
+    return this.#wholes.get(id) ?? this.define(id, layout);
+  }
+
   /** Says that a value in the layout `layout` has the bytes of another one in the layout `from`: none move. */
   alias(id: ValueId, of: ValueId, layout: PlainLayout = 'row-major', from: PlainLayout = 'row-major'): void {
     const buffer = this.use(of, from);
@@ -235,8 +277,9 @@ export class Recorder {
   /** Ends the segment: outputs are put in place, buffers get their offsets. */
   finish(): Recording {
     for (const [id, output] of this.#outputs) {
-      const source = this.use(id, 'row-major');
-      if (source !== output) this.#copy(id, source, 'row-major', output, 'row-major');
+      const places = this.#places.get(id) ?? this.#materialize(id, 'row-major');
+      const from = places.find(({ layout }) => layout === 'row-major') ?? places[0];
+      if (from.buffer !== output) this.#convert(id, from, 'row-major', output);
     }
     const arena = this.#buffers.filter((b) => b.last >= 0);
     const { offsets, bytes } = planMemory(arena);
@@ -281,8 +324,12 @@ export class Recorder {
     return places;
   }
 
-  #convert(id: ValueId, from: { layout: BufferLayout; buffer: Buffer }, to: BufferLayout): Buffer {
-    const buffer = this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes);
+  #convert(
+    id: ValueId,
+    from: { layout: BufferLayout; buffer: Buffer },
+    to: BufferLayout,
+    buffer = this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes),
+  ): Buffer {
     if (isPlain(from.layout) && isPlain(to)) this.#copy(id, from.buffer, from.layout, buffer, to);
     else {
       const [source, destination] = [from.layout, to].map((l) => (isPlain(l) ? this.desc(id, l) : l));

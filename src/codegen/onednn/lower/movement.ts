@@ -106,23 +106,29 @@ export const concat: Lowering<typeof nnConcat> = {
   lower({ xs, y, attrs }, r) {
     const shape = r.shape(y);
     const axis = (attrs.axis + shape.length) % shape.length;
-    const layout = r.preferredLayout(xs[0]);
+    const layout = r.isBegun(y) ? 'channels-last' : r.preferredLayout(xs[0]);
+    if (xs.length === 1) {
+      r.alias(y, xs[0], layout, layout);
+      return;
+    }
     const strides = plainStrides(layout, shape);
-    const destination = r.define(y, layout);
+    const destination = r.defineWhole(y, layout);
     let destinationOffset = 0;
     for (const x of xs) {
-      r.kernel(
-        {
-          name: 'copy',
-          elementBytes: elementBytes(r, x),
-          shape: inMemoryOrder(layout, r.shape(x)),
-          sourceStrides: inMemoryOrder(layout, plainStrides(layout, r.shape(x))),
-          destinationStrides: inMemoryOrder(layout, strides),
-          sourceOffset: 0,
-          destinationOffset,
-        },
-        { source: r.use(x, layout), destination },
-      );
+      if (!r.isSettled(x)) {
+        r.kernel(
+          {
+            name: 'copy',
+            elementBytes: elementBytes(r, x),
+            shape: inMemoryOrder(layout, r.shape(x)),
+            sourceStrides: inMemoryOrder(layout, plainStrides(layout, r.shape(x))),
+            destinationStrides: inMemoryOrder(layout, strides),
+            sourceOffset: 0,
+            destinationOffset,
+          },
+          { source: r.use(x, layout), destination },
+        );
+      }
       destinationOffset += r.shape(x)[axis] * strides[axis];
     }
   },

@@ -73,9 +73,9 @@ export function recordOurConvolution(
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
   const { end, factors } = floatEnd(floats, outputChannels, r);
-  const destination = r.define(y, 'channels-last');
-  const each = constantsPerChannel(r, outputChannels);
   const isDepthwise = attrs.by === 'depthwise';
+  const { destination, slice } = isDepthwise ? { destination: r.define(y, 'channels-last') } : r.defineSlice(y);
+  const each = constantsPerChannel(r, outputChannels);
   const together = isDepthwise ? 1 : groupsTogether(r.shape(w)[0], attrs.group);
   const weights = r.constantOf(w, ...byteTypes);
   const window = {
@@ -97,7 +97,13 @@ export function recordOurConvolution(
   r.kernel(
     isDepthwise
       ? { name: 'depthwise', ...window, multiplier: outputChannels / channels }
-      : { name: 'convolution', ...window, outputChannels, groups: attrs.group / together },
+      : {
+          name: 'convolution',
+          ...window,
+          outputChannels,
+          groups: attrs.group / together,
+          ...(slice && { slice }),
+        },
     {
       source,
       weights: together === 1 ? r.data(weights) : joined(weights, r.constant(zw), attrs.group, together, r),

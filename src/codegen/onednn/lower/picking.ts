@@ -25,7 +25,7 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import { rowTypes } from '../kernels/row_kernel.ts';
-import { inMemoryOrder, lanesOf, type PlainLayout, plainStrides } from '../layout.ts';
+import { inMemoryOrder, lanesOf, normalized, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
@@ -38,6 +38,11 @@ export const slice: Lowering<typeof nnSlice> = {
   lower({ x, y, attrs }, r) {
     const layout = r.preferredLayout(x);
     const shape = r.shape(y);
+    const isLast = layout === normalized('channels-last', r.shape(x));
+    const { destination, slice: home } = isLast ? r.defineSlice(y) : { destination: r.define(y, layout) };
+    const destinationStrides = home
+      ? plainStrides('channels-last', shape.with(1, home.stride))
+      : plainStrides(layout, shape);
     const { offset, strides } = sliceView(r.shape(x), plainStrides(layout, r.shape(x)), attrs);
     r.kernel(
       {
@@ -45,11 +50,11 @@ export const slice: Lowering<typeof nnSlice> = {
         elementBytes: byteLengthOf(r.dtype(x), 1),
         shape: inMemoryOrder(layout, shape),
         sourceStrides: inMemoryOrder(layout, strides),
-        destinationStrides: inMemoryOrder(layout, plainStrides(layout, shape)),
+        destinationStrides: inMemoryOrder(layout, destinationStrides),
         sourceOffset: shape.includes(0) ? 0 : offset,
-        destinationOffset: 0,
+        destinationOffset: home?.offset ?? 0,
       },
-      { source: r.use(x, layout), destination: r.define(y, layout) },
+      { source: r.use(x, layout), destination },
     );
   },
 };

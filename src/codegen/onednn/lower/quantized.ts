@@ -16,7 +16,7 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import { factorsFor } from '../../../numerics/index.ts';
-import type { PlainLayout } from '../layout.ts';
+import { normalized, type PlainLayout } from '../layout.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { GraphView, Lowering } from './lowering.ts';
 import { kernelRecipe } from './products.ts';
@@ -116,32 +116,35 @@ export const dequantize: Lowering<typeof qnnDequantize> = {
   },
 };
 
+function recordTable(r: Recorder, x: ValueId, table: Buffer, y: ValueId): void {
+  const layout = r.preferredLayout(x);
+  const shape = r.shape(x);
+  const { destination, slice } =
+    layout === normalized('channels-last', shape) ? r.defineSlice(y) : { destination: r.define(y, layout) };
+  r.kernel(
+    { name: 'lut', count: sizeOf(shape), ...(slice && { slice, channels: shape[1] }) },
+    { source: r.use(x, layout), table, destination },
+  );
+}
+
 export const lut: Lowering<typeof qnnLut> = {
   refuses({ table, y }, graph) {
     const dtype = graph.dtype(y);
     return isByteType(dtype) ? graph.needsConstants(table) : `it writes ${dtype}`;
   },
   lower({ x, table, y }, r) {
-    const layout = r.preferredLayout(x);
-    r.kernel(
-      { name: 'lut', count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), table: r.use(table, 'row-major'), destination: r.define(y, layout) },
-    );
+    recordTable(r, x, r.use(table, 'row-major'), y);
   },
 };
 
 /** x ∓ 128 is the XOR of the highest bit: a table. */
 export const recentre: Lowering<typeof nnRecentre> = {
   lower({ x, y }, r) {
-    const layout = r.preferredLayout(x);
     const table = tensor(
       'u8',
       Uint8Array.from({ length: 256 }, (_, i) => i ^ 0x80),
     );
-    r.kernel(
-      { name: 'lut', count: sizeOf(r.shape(x)) },
-      { source: r.use(x, layout), table: r.data(table), destination: r.define(y, layout) },
-    );
+    recordTable(r, x, r.data(table), y);
   },
 };
 
