@@ -2,7 +2,7 @@
 #pragma once
 
 #include "kernels/accumulate_vnni.h"
-#include "kernels/convolution.h"
+#include "kernels/convolution_walk.h"
 #include "kernels/finish_avx512.h"
 
 namespace unskew {
@@ -20,25 +20,27 @@ inline constexpr int64_t kRunLimit = 64;
 
 // Output positions of one block of output channels.
 template <int kVectors, bool kSigned>
-class Part {
+class Part : WindowWalk {
  public:
   UNSKEW_AVX512 Part(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* source,
                      uint8_t* destination)
-      : plan_(plan),
-        p_(plan.p),
+      : WindowWalk(plan, source + block.group * plan.inputs,
+                   source + plan.p.batch * plan.p.input[0] * plan.p.input[1] * plan.p.channels),
         block_(block),
-        source_(source + block.group * plan.inputs),
         destination_(destination),
         finish_(plan.p.to),
         inputs_(plan.inputs),
-        mask_(first_lanes(block.count)),
-        end_(source + plan.p.batch * plan.p.input[0] * plan.p.input[1] * plan.p.channels) {
+        mask_(first_lanes(block.count)) {
     if (plan.sums.sums != nullptr) sums_ = plan.sums.sums->as<int32_t>() + block.group * plan.sums.positions;
   }
 
   UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
     if (plan_.pointwise && inputs_ % 4 == 0) {
       const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
+      if constexpr (kVectors == 1) {
+        for (; begin + 2 * kPositions <= end; begin += 2 * kPositions)
+          compute_two(begin, source_ + begin * p_.channels, p_.channels, base);
+      }
       for (; begin + kPositions <= end; begin += kPositions)
         compute_inside(begin, source_ + begin * p_.channels, p_.channels, base);
       if (begin == end) return;
@@ -46,11 +48,19 @@ class Part {
     Cursor cursor = at(begin);
     for (int64_t first = begin; first < end; first += kPositions) {
       const int count = static_cast<int>(std::min<int64_t>(kPositions, end - first));
-      if (count == kPositions && is_inside(cursor)) {
+      if (count == kPositions && are_inside(cursor, kPositions)) {
         const WindowStart &row = plan_.rows[cursor.y], &column = plan_.columns[cursor.x];
-        compute_inside(first, source_ + cursor.image + row.offset + column.offset, p_.strides[1] * p_.channels,
-                       plan_.base->as<int32_t>() + block_.lane + row.base + column.base);
-        advance(cursor, kPositions);
+        const uint8_t* start = source_ + cursor.image + row.offset + column.offset;
+        const int32_t* base = plan_.base->as<int32_t>() + block_.lane + row.base + column.base;
+        const int64_t step = p_.strides[1] * p_.channels;
+        const bool are_two = kVectors == 1 && (plan_.by_rows || inputs_ % 4 == 0) && first + 2 * kPositions <= end &&
+                             are_inside(cursor, 2 * kPositions);
+        if constexpr (kVectors == 1) {
+          if (are_two) compute_two(first, start, step, base);
+        }
+        if (!are_two) compute_inside(first, start, step, base);
+        if (are_two) first += kPositions;
+        advance(cursor, are_two ? 2 * kPositions : kPositions);
       } else {
         compute(first, count, cursor);
       }
@@ -60,37 +70,12 @@ class Part {
  private:
   using Accumulators = __m512i[kPositions][kVectors];
 
-  // An output position, and where the image begins in the source.
-  struct Cursor {
-    int64_t x, y, image;
-  };
-
   // The windows of the positions.
   struct Windows {
     int64_t row[kPositions], column[kPositions], offset[kPositions];  // where they begin
     int64_t base[kPositions];
     bool whole;  // all taps of all kPositions positions are inside
   };
-
-  Cursor at(int64_t position) const {
-    const int64_t row = position / p_.output[1];
-    return {position % p_.output[1], row % p_.output[0], row / p_.output[0] * image_bytes()};
-  }
-  int64_t image_bytes() const { return p_.input[0] * p_.input[1] * p_.channels; }
-
-  // True when kPositions positions from here on lie in one row, and all taps of their windows in the input: the windows
-  // are of one class, and `step` apart. Layers of few input channels spend more on finding windows than on sums.
-  bool is_inside(const Cursor& cursor) const {
-    if (plan_.pointwise || cursor.x + kPositions > p_.output[1] || !plan_.rows[cursor.y].whole ||
-        !plan_.columns[cursor.x].whole || !plan_.columns[cursor.x + kPositions - 1].whole)
-      return false;
-    // Nothing is read beyond the source.
-    const uint8_t* start =
-        source_ + cursor.image + plan_.rows[cursor.y].offset + plan_.columns[cursor.x + kPositions - 1].offset;
-    return !plan_.by_rows || end_ - start >= (p_.kernel[0] - 1) * row_step() + rounded_run();
-  }
-  int64_t row_step() const { return p_.dilations[0] * p_.input[1] * p_.channels; }
-  int64_t rounded_run() const { return (plan_.run_bytes + 3) / 4 * 4; }
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_inside(int64_t first, const uint8_t* start, int64_t step,
                                                                   const int32_t* base) const {
@@ -112,6 +97,49 @@ class Part {
       }
     }
     store(acc, first, kPositions);
+  }
+
+  // Two steps together, of one vector of channels and runs of whole words: the sums of one step would wait for themselves.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_two(int64_t first, const uint8_t* start, int64_t step,
+                                                               const int32_t* base) const {
+    const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
+    Accumulators near_acc, far_acc;
+    repeat<kPositions>([&](auto k) UNSKEW_BODY { near_acc[k][0] = far_acc[k][0] = _mm512_load_si512(base); });
+    if (sums_ != nullptr) {
+      correct(first, near_acc);
+      correct(first + kPositions, far_acc);
+    }
+    const int64_t down = row_step(), right = p_.dilations[1] * p_.channels, thrice = 3 * step, five_times = 5 * step;
+    const int64_t columns = plan_.by_rows ? 1 : p_.kernel[1], bytes = plan_.by_rows ? rounded_run() : inputs_;
+    for (int64_t i = 0; i < p_.kernel[0]; i++, start += down) {
+      const uint8_t* tap = start;
+      for (int64_t j = 0; j < columns; j++, tap += right) {
+        const uint8_t* far = tap + kPositions * step;
+        for (const uint8_t *near = tap, *end = tap + bytes; near < end; near += 4, far += 4, weights++) {
+          _mm_prefetch(reinterpret_cast<const char*>(weights + kAhead), _MM_HINT_T0);
+          const __m512i w = _mm512_load_si512(weights);
+          add_step(near, step, thrice, five_times, w, near_acc);
+          add_step(far, step, thrice, five_times, w, far_acc);
+        }
+      }
+    }
+    store(near_acc, first, kPositions);
+    store(far_acc, first + kPositions, kPositions);
+  }
+
+  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add_step(const uint8_t* from, int64_t step, int64_t thrice,
+                                                                   int64_t five_times, __m512i w, Accumulators& acc) {
+    const auto add = [&](auto k, __m512i x) UNSKEW_BODY {
+      add_products(acc[k][0], kSigned ? _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(128))) : x, w);
+    };
+    static_assert(kPositions == 7);
+    add(0, four_bytes<1>(from, 0));
+    add(1, four_bytes<1>(from, step));
+    add(2, four_bytes<2>(from, step));
+    add(3, four_bytes<1>(from, thrice));
+    add(4, four_bytes<4>(from, step));
+    add(5, four_bytes<1>(from, five_times));
+    add(6, four_bytes<2>(from, thrice));
   }
 
   UNSKEW_AVX512 void compute(int64_t first, int count, Cursor& cursor) const {
@@ -175,15 +203,6 @@ class Part {
     }
   }
 
-  [[gnu::always_inline]] inline void advance(Cursor& cursor, int64_t by = 1) const {
-    cursor.x += by;
-    if (cursor.x < p_.output[1]) return;
-    cursor.x = 0;
-    if (++cursor.y < p_.output[0]) return;
-    cursor.y = 0;
-    cursor.image += image_bytes();
-  }
-
   [[gnu::always_inline]] UNSKEW_AVX512 inline void accumulate(const Windows& windows, int count,
                                                               Accumulators& acc) const {
     const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
@@ -237,8 +256,6 @@ class Part {
       for (int64_t c = 0; c < bytes; c += 4, weights += kVectors) add<0, kPositions>(from, c, weights, acc);
     }
   }
-
-  bool is_inside(int64_t at, int axis) const { return at >= 0 && at < p_.input[axis]; }
 
   // Adds one tap, for the positions that have it inside. At the left and right of an image mostly one position has not.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void add_tap(unsigned found, const uint8_t* const* from,
@@ -370,15 +387,11 @@ class Part {
     if constexpr (kVectors == 1) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(bytes));
   }
 
-  const ConvolutionPlan& plan_;
-  const ConvolutionParams& p_;
   const ChannelBlock& block_;
-  const uint8_t* source_;
   uint8_t* destination_;
   Finish finish_;
   int64_t inputs_;
-  __mmask64 mask_;  // of the channels there are
-  const uint8_t* end_;             // of the source
+  __mmask64 mask_;                 // of the channels there are
   const int32_t* sums_ = nullptr;  // of the windows of the group, where weights have zero points
 };
 

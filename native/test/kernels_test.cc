@@ -255,7 +255,7 @@ void resizing() {
 }
 
 void convolutions() {
-  const auto input = random_tuple<2>(1, 12), kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5),
+  const auto input = coin() ? random_tuple<2>(1, 12) : Pair{random_int(1, 4), random_int(14, 40)}, kernel = coin() ? Pair{3, 3} : random_tuple<2>(1, 5),
              strides = random_tuple<2>(1, 2);
   const auto dilations = coin() ? Pair{1, 1} : random_tuple<2>(1, 3), begin = random_tuple<2>(0, 3);
   const int64_t groups = random_int(1, 2), channels = groups * random_int(1, 20), outputs = groups * random_int(1, 140);
