@@ -33,10 +33,13 @@ class Boxes {
   overlaps(i: number, others: Boxes, threshold: number): boolean {
     const [left, right, low, high, area] = [this.left[i], this.right[i], this.low[i], this.high[i], this.area[i]];
     if (!(area > 0)) return false;
-    for (let j = 0; j < others.count; j++) {
-      const width = fl(Math.min(right, others.right[j]) - Math.max(left, others.left[j]));
+    const { left: lefts, right: rights, low: lows, high: highs, count } = others;
+    for (let j = 0; j < count; j++) {
+      // most boxes lie apart
+      if (!(rights[j] > left && right > lefts[j] && highs[j] > low && high > lows[j])) continue;
+      const width = fl(Math.min(right, rights[j]) - Math.max(left, lefts[j]));
       if (!(width > 0)) continue;
-      const height = fl(Math.min(high, others.high[j]) - Math.max(low, others.low[j]));
+      const height = fl(Math.min(high, highs[j]) - Math.max(low, lows[j]));
       if (!(height > 0)) continue;
       const both = fl(width * height);
       const covered = fl(fl(area + others.area[j]) - both);
