@@ -3,7 +3,7 @@
  * must not hide them. Products are
  *
  *   qnn.*    integer products that no rule corrected (or that the target leaves as they are: those are not listed)
- *   nn.*     float products of dequantized operands that were not grouped
+ *   nn.*     float products of dequantized operands that were not grouped, those of recurrent layers among them
  *   opaque   operators of the file that are carried: quantized ones, and float ones of dequantized operands
  */
 import {
@@ -21,6 +21,8 @@ import {
   type Node,
   type NodeOf,
   nnCast,
+  nnGru,
+  nnLstm,
   nodesOf,
   opaqueOp,
   opOf,
@@ -71,11 +73,13 @@ function sidesOf(node: Node): readonly Side[] {
   ];
 }
 
+const IN_RECURRENCE = 'its products are inside of a recurrence';
+
 /** Reasons for which an operator of the file has zero points that belong neither to a tensor nor to a channel. */
 const carriedBecause: Readonly<Record<string, string>> = {
   'com.microsoft.MatMulNBits': 'its weights are packed, with a zero point for each block',
   'com.microsoft.MatMulBnb4': 'its weights are packed, with a table for each block',
-  'com.microsoft.DynamicQuantizeLSTM': 'its products are inside of a recurrence',
+  'com.microsoft.DynamicQuantizeLSTM': IN_RECURRENCE,
 };
 
 /** `rules`: the rules that could have corrected an integer product, for reasons. */
@@ -105,6 +109,11 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
       for (const { name, value } of sidesOf(node)) {
         const zero = zeroPointBehind(editor, value);
         if (zero !== undefined) add(name, zero, node.op, whyNotGrouped(editor, node));
+      }
+    } else if (isOp(node, nnLstm, nnGru)) {
+      for (const [index, name] of ['x', 'w', 'r'].entries()) {
+        const zero = zeroPointBehind(editor, node.operands[index]);
+        if (zero !== undefined) add(name, zero, node.op, { reason: IN_RECURRENCE });
       }
     } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }

@@ -100,9 +100,9 @@ const carried: Readonly<Record<string, readonly [Model, RegExp]>> = {
     simple('PRelu', [3], [filled('s', 'f32', [2, 3])]),
     /PRelu: .*the slope \[2, 3\] does not broadcast to \[3\]/,
   ],
-  'cubic Resize': [
-    simple('Resize', [1, 2, 4, 4], [factors(2)], { mode: 'cubic' }, { rest: [''] }),
-    /Resize: mode 'cubic'/,
+  'Resize to fit': [
+    simple('Resize', [1, 2, 4, 4], [factors(2)], { mode: 'cubic', antialias: 1 }, { rest: [''] }),
+    /Resize: antialias/,
   ],
   'weights of float8': [
     dequantized(carriedOnly('w', 17, [2, 4], 8), [filled('s', 'f32', [])], {}),

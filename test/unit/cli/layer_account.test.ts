@@ -1,8 +1,9 @@
 /** The zero points that a rewrite reports as left, compared with the zero points in the written file. */
 import { readFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
+import { sizeOf, tensor } from '../../../src/ir/index.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
-import { type ModelGraph, type ModelNode, writeModel } from '../../support/onnx.ts';
+import { type ModelGraph, type ModelInitializer, type ModelNode, writeModel } from '../../support/onnx.ts';
 import { dequantized, productConstants, productLayers, weights } from '../../support/product_layers.ts';
 import { json, unskew, workFolder } from './support.ts';
 
@@ -96,12 +97,7 @@ test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers
 describe('products that nothing here computes are quantized layers too, of which the zero points are left', () => {
   const factors: Readonly<Record<string, ModelNode>> = {
     Einsum: { op: 'Einsum', inputs: ['m', 'dw'], outputs: ['y'], attrs: { equation: '...ij,jk->...ik' } },
-    ...Object.fromEntries(
-      ['LSTM', 'GRU', 'RNN'].map((op) => [
-        op,
-        { op, inputs: ['m', 'dw', 'dw'], outputs: ['y'], attrs: { hidden_size: 4 } },
-      ]),
-    ),
+    RNN: { op: 'RNN', inputs: ['m', 'dw', 'dw'], outputs: ['y'], attrs: { hidden_size: 4 } },
     MultiHeadAttention: {
       op: 'MultiHeadAttention',
       inputs: ['m', 'm', 'm'],
@@ -128,4 +124,47 @@ describe('products that nothing here computes are quantized layers too, of which
         expect(code).toBe(zero === 0 ? 0 : 3);
         expect(result.account.carried).toMatchObject([{ layer: 'layer', hasZeroPoint: zero !== 0 }]);
       });
+});
+
+describe('recurrent layers compute with floats, and the zero points behind them are left', () => {
+  test.each([
+    ['LSTM', 4, 0],
+    ['LSTM', 4, 114],
+    ['GRU', 3, 0],
+    ['GRU', 3, 114],
+  ] as const)('%s', async (op, gates, zero) => {
+    const bytes = (name: string, shape: readonly number[]): ModelInitializer => ({
+      name,
+      tensor: tensor(
+        'u8',
+        Uint8Array.from({ length: sizeOf(shape) }, (_, i) => 100 + i),
+        shape,
+      ),
+    });
+    const input = files.write(
+      'model.onnx',
+      writeModel({
+        nodes: [
+          { op: 'DequantizeLinear', inputs: ['w', 'sw', 'zu'], outputs: ['dw'] },
+          { op: 'DequantizeLinear', inputs: ['r', 'sw', 'zw8'], outputs: ['dr'] },
+          { op, inputs: ['x', 'dw', 'dr'], outputs: ['y'], attrs: { hidden_size: 2 }, name: 'layer' },
+        ],
+        inputs: [{ name: 'x', type: 'float32', dims: [3, 1, 4] }],
+        outputs: [{ name: 'y', type: 'float32' }],
+        initializers: [
+          ...productConstants(zero),
+          { name: 'zw8', tensor: tensor('u8', [0], []) },
+          bytes('w', [1, 2 * gates, 4]),
+          bytes('r', [1, 2 * gates, 2]),
+        ],
+        opsets: { '': 17 },
+      }),
+    );
+    const { code, result } = await json(['rewrite', input, '-o', files.path('out.onnx')]);
+    expect(result.account).toMatchObject({ total: 1, read: 1, carried: [], reached: zero === 0 });
+    expect(
+      result.account.left.map(({ layer, operand }: { layer: string; operand: string }) => [layer, operand]),
+    ).toEqual(zero === 0 ? [] : [['layer', 'w']]);
+    expect(code).toBe(zero === 0 ? 0 : 3);
+  });
 });
