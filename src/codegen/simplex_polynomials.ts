@@ -25,9 +25,9 @@ export class SimplexPolynomials {
   readonly #base: readonly number[];
   readonly #indices: readonly (readonly number[])[];
   readonly #constants: Float64Array;
-  /** The polynomials that are not constant: their places, and a row of differences for each. */
-  readonly #places: readonly number[];
-  readonly #differences: readonly Float64Array[];
+  /** The polynomials that are not constant: their places, and as many differences for each as there are indices. */
+  readonly #places: Int32Array;
+  readonly #differences: Float64Array;
 
   /** @param values at `base` + index for each index, in their order */
   constructor(base: readonly number[], indices: readonly (readonly number[])[], values: readonly Float64Array[]) {
@@ -36,25 +36,29 @@ export class SimplexPolynomials {
     const [first] = values;
     assert(first && values.every(({ length }) => length === first.length), 'each point has a value of each polynomial');
     this.#constants = first;
-    this.#places = [...first.keys()].filter((place) => values.some((list) => !Object.is(list[place], first[place])));
+    const changes = (place: number) => values.some((list) => !Object.is(list[place], first[place]));
+    const places = [...first.keys()].filter(changes);
+    this.#places = Int32Array.from(places);
     const ways = indices.map((of) => differenceOf(of, indices));
-    this.#differences = this.#places.map((place) =>
-      Float64Array.from(ways, (way) => way.reduce((sum, factor, at) => sum + factor * values[at][place], 0)),
+    this.#differences = Float64Array.from(
+      places.flatMap((place) =>
+        ways.map((way) => way.reduce((sum, factor, at) => sum + factor * values[at][place], 0)),
+      ),
     );
   }
 
   /** All of them at a point. */
   at(point: readonly number[]): Float64Array {
-    const weights = this.#indices.map((index) =>
+    const weights = Float64Array.from(this.#indices, (index) =>
       index.reduce((product, order, k) => product * binomial(point[k] - this.#base[k], order), 1),
     );
     const values = this.#constants.slice();
-    this.#places.forEach((place, row) => {
+    const [places, differences] = [this.#places, this.#differences];
+    for (let i = 0, at = 0; i < places.length; i++) {
       let sum = 0;
-      const differences = this.#differences[row];
-      for (let i = 0; i < weights.length; i++) sum += differences[i] * weights[i];
-      values[place] = sum;
-    });
+      for (let k = 0; k < weights.length; k++) sum += differences[at++] * weights[k];
+      values[places[i]] = sum;
+    }
     return values;
   }
 }

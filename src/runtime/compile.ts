@@ -145,23 +145,33 @@ export class Model {
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, bindings } = this.#prepare(feeds);
     try {
-      return publicly(await this.#executable(bindings).run(tensors));
+      const results = this.#executable(bindings).run(tensors);
+      this.#evict(); // while the run computes
+      return publicly(await results);
     } finally {
-      this.#evict(this.#keptShapes);
+      this.#evict();
     }
   }
 
   /** The same at once, on the calling thread, after the runs of the same sizes that wait. */
   runSync(feeds: Feed): Record<string, Tensor> {
     const { tensors, bindings } = this.#prepare(feeds);
-    return publicly(this.#executable(bindings).runSync(tensors));
+    try {
+      return publicly(this.#executable(bindings).runSync(tensors));
+    } finally {
+      this.#evict();
+    }
   }
 
   /** The time each node took in one run. */
   profile(feeds: Feed): NodeTime[] {
     const { tensors, bindings } = this.#prepare(feeds);
     if (!backends[this.backend].keepsTimes) fail('U4002', `the ${this.backend} backend keeps no times per node`);
-    return this.#executable(bindings).profile(tensors);
+    try {
+      return this.#executable(bindings).profile(tensors);
+    } finally {
+      this.#evict();
+    }
   }
 
   /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
@@ -199,19 +209,17 @@ export class Model {
     this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.backend, this.#threads, this.#kernels));
     const made = Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
-    // behind the new sessions, which take packed weights over from old ones
-    this.#evict(this.#keptShapes, made);
     return made;
   }
 
   /**
-   * Disposes of the least recently used sessions, except the `kept` latest. Sessions in use stay, and go when their
-   * runs end, and `next` is about to be used.
+   * Disposes of the least recently used sessions, except the latest ones that are kept. Sessions in use stay, and go when their
+   * runs end. The new ones are there before, and take packed weights over from old ones.
    */
-  #evict(kept: number, next?: Executable): void {
+  #evict(): void {
     for (const [key, executable] of this.#executables) {
-      if (this.#executables.size <= kept) return;
-      if (executable.running > 0 || executable === next) continue;
+      if (this.#executables.size <= this.#keptShapes) return;
+      if (executable.running > 0) continue;
       this.#executables.delete(key);
       executable.dispose();
     }

@@ -26,9 +26,8 @@ const FEW = 512;
  * @param few so many buffers at most are kept in a list; both ways give the same plan
  */
 export function planMemory(buffers: readonly Lifetime[], few = FEW): MemoryPlan {
-  const bySize = buffers
-    .map((_, i) => i)
-    .sort((a, b) => buffers[b].bytes - buffers[a].bytes || buffers[a].first - buffers[b].first);
+  const [sizes, firsts] = [buffers.map(({ bytes }) => bytes), buffers.map(({ first }) => first)];
+  const bySize = buffers.map((_, i) => i).sort((a, b) => sizes[b] - sizes[a] || firsts[a] - firsts[b]);
   const place = buffers.length <= few ? inList() : inTree(buffers);
   const offsets = new Array<number>(buffers.length).fill(0);
   let end = 0;
