@@ -60,8 +60,9 @@ export interface CompileOptions {
   /** `onednn`: products and pools by primitives of oneDNN wherever it has one, to compare with our kernels; as exact. */
   readonly kernels?: KernelChoice;
   /**
-   * For how many sets of sizes sessions are kept when dimensions are symbolic; 8 unless said. The least recently used one
-   * that no run uses goes first; another run with its sizes makes it anew. Each takes the memory of one run.
+   * For how many sets of sizes sessions are kept when dimensions are symbolic; unless said 8, and more while all of them take 64 MiB at
+   * most: each takes the memory of one run. The least recently used one that no run uses goes first; another run with its sizes makes it
+   * anew.
    */
   readonly keptShapes?: number;
   readonly strategy?: Strategy;
@@ -98,6 +99,8 @@ const optionNames: OptionNames<CompileOptions> = {
 export type Feed = Readonly<Record<string, TensorLike>>;
 
 const KEPT_SHAPES = 8;
+/** Sessions that take so many bytes together are kept anyway. */
+const KEPT_BYTES = 2 ** 26;
 
 export class Model {
   readonly inputs: readonly ValueMetadata[];
@@ -109,6 +112,7 @@ export class Model {
   readonly #threads: number;
   readonly #kernels: KernelChoice | undefined;
   readonly #keptShapes: number;
+  readonly #keptBytes: number;
   /** Of all sizes, which share constants. */
   #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
@@ -124,6 +128,7 @@ export class Model {
     this.#threads = threadsOf(options);
     this.#kernels = options.kernels ?? compiled.target.kernels;
     this.#keptShapes = keptShapesOf(options);
+    this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
     this.#compiled = compiled;
     this.certificate = certificate;
     this.strategies = strategies;
@@ -217,11 +222,14 @@ export class Model {
    * runs end. The new ones are there before, and take packed weights over from old ones.
    */
   #evict(): void {
+    let bytes = 0;
+    for (const executable of this.#executables.values()) bytes += executable.bytes;
     for (const [key, executable] of this.#executables) {
-      if (this.#executables.size <= this.#keptShapes) return;
+      if (this.#executables.size <= this.#keptShapes || bytes <= this.#keptBytes) return;
       if (executable.running > 0) continue;
       this.#executables.delete(key);
       executable.dispose();
+      bytes -= executable.bytes;
     }
   }
 }

@@ -80,6 +80,8 @@ export class Executable {
   readonly #sized: () => Graph;
   readonly #steps: readonly LiveStep[];
   readonly #bytesOfRun: number;
+  /** That its sessions take, besides constants. */
+  readonly bytes: number;
   #running = 0;
   #disposed = false;
 
@@ -89,6 +91,7 @@ export class Executable {
     this.#sized = sized;
     this.parts = steps.map(({ part }) => part);
     this.#steps = withinMeans(sized, () => liveSteps(steps));
+    this.bytes = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
     this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
   }
 

@@ -202,7 +202,7 @@ dequantize around float operators; \`qop\`: static, quantized operators; \`u8s8\
   )[0] +
     ` all: the time of them all, median over passes after the first. first pass: most
 lengths are new. new length: what a sentence takes more than at once again, where its length comes for the first time; median over lengths. unskew keeps
-what it made for 8 lengths unless \`keptShapes\` says more, so that later passes meet most lengths anew.`,
+what it made for 8 lengths, and for more while that takes 64 MiB at most; later passes meet the others anew.`,
   sentences,
   () => sentencesTable(sentences),
 )}${section(

@@ -1,6 +1,6 @@
 /** Results compared, and a watch on the sessions that are made for a model. */
 import { expect, vi } from 'vitest';
-import type { NativeSession, SessionSpec } from '../../src/codegen/onednn/binding.ts';
+import type { NativeSession, SessionTemplate } from '../../src/codegen/onednn/binding.ts';
 import type { Tensor } from '../../src/index.ts';
 import { loadAddon } from '../../src/runtime/addon.ts';
 import { ELEMENTS } from './network.ts';
@@ -20,14 +20,12 @@ export interface Watched {
   disposed: boolean;
 }
 
-/** Every session that the addon makes from now on, until the mocks are restored. */
+/** Every session that the addon makes from now on, until the mocks are restored, those of templates among them. */
 export function watchSessions(): Watched[] {
   const binding = loadAddon();
-  const make = binding.session.bind(binding);
   const all: Watched[] = [];
-  vi.spyOn(binding, 'session').mockImplementation((spec: SessionSpec): NativeSession => {
-    const session = make(spec);
-    const watched: Watched = { size: spec.inputBytes[0] / ELEMENTS, disposed: false };
+  const watch = (session: NativeSession, bytes: number): NativeSession => {
+    const watched: Watched = { size: bytes / ELEMENTS, disposed: false };
     all.push(watched);
     return {
       run: (inputs) => session.run(inputs),
@@ -38,6 +36,20 @@ export function watchSessions(): Watched[] {
         session.dispose();
       },
     };
+  };
+  const make = binding.session.bind(binding);
+  vi.spyOn(binding, 'session').mockImplementation((spec) => watch(make(spec), spec.inputBytes[0]));
+  const makeTemplate = binding.sessionTemplate.bind(binding);
+  const own = new WeakMap<SessionTemplate, SessionTemplate>();
+  vi.spyOn(binding, 'sessionTemplate').mockImplementation((spec) => {
+    const template = makeTemplate(spec);
+    const watched: SessionTemplate = {
+      numbers: () => template.numbers(),
+      matches: (other) => template.matches(own.get(other) ?? other),
+      session: (sizes) => watch(template.session(sizes), sizes.numbers[0]),
+    };
+    own.set(watched, template);
+    return watched;
   });
   return all;
 }
