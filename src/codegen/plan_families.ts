@@ -16,7 +16,7 @@ export class PlanFamilies {
   readonly backends: readonly Backend[];
   #classes: SizeClasses | undefined;
   readonly #families: PlanFamily[] = [];
-  /** Families that were looked for. */
+  /** Of families that were looked for: their symbols, the other sizes, the class. */
   readonly #tried = new Set<string>();
   readonly #seen: Sizes[] = [];
 

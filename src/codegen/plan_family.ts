@@ -16,9 +16,11 @@ import type { SizeClasses, Sizes } from './size_class.ts';
 const DEGREE = 3;
 /** Families of more symbols take too many plans to be found. */
 const MOST_SYMBOLS = 2;
+/** Where the search for the first sizes begins: most sizes of a network that are known are no neighbours of these. */
 const FIRST_BASE = 59;
-/** Where the search for the upper end of the range begins. */
+/** Where the search for the upper end of the range begins, one after the other. */
 const HIGHEST = [4096, 2048, 1024, 512, 256, 128];
+/** So many points are looked at in a search; each takes a few microseconds. */
 const TRIES = 400;
 
 interface Sample {
@@ -79,7 +81,7 @@ export class PlanFamily {
       (i) => base.map((_, k) => 2 + k + i),
       (point) => isOfClass(space, point),
     );
-    if (low === undefined || !growEvenly(space, base, indices, [low])) return undefined;
+    if (low === undefined || !growEvenly(space, base, indices, low)) return undefined;
     const samples = samplesOf(space, points);
     if (samples === undefined) return undefined;
     const numbers = new SimplexPolynomials(
@@ -143,7 +145,7 @@ function growEvenly(
   space: Space,
   base: readonly number[],
   indices: readonly (readonly number[])[],
-  others: readonly (readonly number[])[],
+  other: readonly number[],
 ): boolean {
   const valuesAt = (point: readonly number[]) => space.classes.valuesAt(sizesAt(space, point)) ?? new Float64Array();
   const found = new SimplexPolynomials(
@@ -151,7 +153,7 @@ function growEvenly(
     indices,
     indices.map((index) => valuesAt(moved(base, index))),
   );
-  return others.every((point) => sameNumbers(valuesAt(point), found.at(point)));
+  return sameNumbers(valuesAt(other), found.at(other));
 }
 
 const sameNumbers = (a: Float64Array, b: Float64Array): boolean => a.every((number, i) => Object.is(number, b[i]));
@@ -205,7 +207,10 @@ function samplesOf(space: Space, points: readonly (readonly number[])[]): Sample
 const sameForm = ({ form: a }: Sample, { form: b }: Sample): boolean =>
   a.numbers.length === b.numbers.length && a.matches(b);
 
-/** Undefined where a part of the graph is not of the first back end, and where the sizes are beyond a limit: the error would be of sizes that no run has. */
+/**
+ * Undefined where a part of the graph is not of the first back end, and where the sizes are beyond a limit: the error would be of sizes that no
+ * run has.
+ */
 function sampleOf({ graph, backends, ...space }: Space, point: readonly number[]): Sample | undefined {
   let steps: Step[];
   try {
