@@ -1,4 +1,4 @@
-/** How far the outputs of two engines differ. */
+/** The differences between the outputs of two engines. */
 import type { StoredTensor, StoredTensors } from './protocol.ts';
 
 export interface Difference {
@@ -8,7 +8,7 @@ export interface Difference {
   /** Elements of floats whose bits differ, of how many. */
   readonly floatBits: number;
   readonly floatsOf: number;
-  /** The largest difference of f32 over the largest magnitude of its output; null where one is no number and the other is. */
+  /** The largest difference of f32 over the largest magnitude of its output; null where an element is NaN on one side alone. */
   readonly floats: number | null;
 }
 

@@ -1,6 +1,6 @@
 /** The engines of the zoo's benchmark, each declared once: engine.mjs and engine.py have a function of the same name that starts it. */
 
-/** What wrote a file. */
+/** The format of a file. */
 export type Kind = 'onnx' | 'tflite' | 'torch';
 
 interface EngineDeclaration {
@@ -48,6 +48,6 @@ export const kindOf = (file: string): Kind | undefined => endings[/\.([^.]+)$/.e
 /** The name of a model in tables: that of its file without the end. */
 export const modelName = (file: string): string => file.replace(/\.[^.]+$/, '');
 
-/** What `--isa` limits oneDNN to (DNNL_MAX_CPU_ISA). Our kernels take AVX2 on both, since those of AVX-512 need VNNI. */
+/** `--isa` limits oneDNN to one of these (DNNL_MAX_CPU_ISA). Our kernels run on AVX2 under both limits, because those of AVX-512 need VNNI. */
 export const isas = { avx2: 'AVX2', avx512: 'AVX512_CORE' } as const;
 export type LimitedIsa = keyof typeof isas;

@@ -51,7 +51,7 @@ function namesOf<Name extends string>(option: string, given: string, known: read
   const names = given.split(',');
   const wrong = names.find((name) => !known.includes(name as Name));
   if (wrong === undefined) return names as Name[];
-  console.error(`--${option}: '${wrong}' is none of ${known.join(', ')}`);
+  console.error(`--${option}: '${wrong}' should be one of ${known.join(', ')}`);
   process.exit(2);
 }
 

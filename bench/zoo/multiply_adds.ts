@@ -13,14 +13,15 @@ import {
 } from '../../src/ir/index.ts';
 
 export interface MultiplyAdds {
-  /** Of integers, and of floats too. */
+  /** The multiply-adds of products of integers. */
   readonly integers: number;
+  /** Those of products of floats are counted here too. */
   readonly all: number;
-  /** Of integers. */
+  /** The part of `integers` that convolutions have. */
   readonly convolutions: number;
 }
 
-/** Of a graph whose sizes are known, and whose products of integers are written as such: after legalization. */
+/** The counts of a legalized graph of known sizes: legalization writes products of integers as such. */
 export function multiplyAdds(graph: Graph): MultiplyAdds {
   let [integers, all, convolutions] = [0, 0, 0];
   for (const node of nodesOf(graph)) {

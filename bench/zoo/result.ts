@@ -21,7 +21,7 @@ export interface EngineFigures {
   readonly peakKiB: number;
 }
 
-/** What one row is about. */
+/** The subject of one row. */
 interface RowSubject {
   readonly model: string;
   readonly kind: Kind;
@@ -51,7 +51,7 @@ export interface Row extends RowSubject, Outcome<EngineFigures> {
 export interface SentenceFigures extends EngineFigures {
   /** Of the first pass, in which most lengths are new: without the repetitions. */
   readonly firstMs: number;
-  /** What a sentence takes more than at once again where its length comes for the first time: median over lengths. */
+  /** The time of a sentence of a new length less the time of the same sentence right after: median over lengths. */
   readonly newLengthMs: number;
 }
 

@@ -105,7 +105,7 @@ export class PlanFamily {
   }
 }
 
-/** What a family is looked for in. */
+/** The space in which a family is looked for. */
 interface Space {
   readonly graph: Graph;
   readonly backends: readonly Backend[];

@@ -1,7 +1,7 @@
 const fl = Math.fround;
 
 /**
- * a·b + c of binary32 numbers, rounded once to binary32, as the instructions of processors compute it. The product is exact in binary64; the
+ * a·b + c of binary32 numbers, or of integers below 2^24, rounded once to binary32, as the instructions of processors compute it. The product is exact in binary64; the
  * sum there may be rounded to the middle of two binary32 numbers, where what was lost decides.
  */
 export function fusedMultiplyAdd(a: number, b: number, c: number): number {

@@ -9,7 +9,8 @@
  * Other ISAs of ORT compute otherwise (SSE2 without FMA, NEON in 21-bit fixed point).
  */
 import { type DType, dtypes, type TypedArray } from '../tensors/index.ts';
-import { clampTo, fusedMultiplyAdd32, roundHalfEven } from './rounding.ts';
+import { fusedMultiplyAdd } from './fused_multiply_add.ts';
+import { clampTo, roundHalfEven } from './rounding.ts';
 
 /** Quantization parameters of y = A ∘ B; scales are binary32 numbers. */
 export interface QLinearBinary {
@@ -31,13 +32,13 @@ export interface QLinearAddConstants {
 export function qlinearAddConstants(q: QLinearBinary): QLinearAddConstants {
   const ratioA = Math.fround(q.scaleA / q.scaleC);
   const ratioB = Math.fround(q.scaleB / q.scaleC);
-  const zeros = fusedMultiplyAdd32(ratioA, q.zeroPointA, Math.fround(ratioB * q.zeroPointB));
+  const zeros = fusedMultiplyAdd(ratioA, q.zeroPointA, Math.fround(ratioB * q.zeroPointB));
   return { ratioA, ratioB, fixed: Math.fround(q.zeroPointC - zeros) };
 }
 
 /** Before saturation. */
 export const qlinearAddValue = ({ ratioA, ratioB, fixed }: QLinearAddConstants, a: number, b: number): number =>
-  roundHalfEven(fusedMultiplyAdd32(a, ratioA, fusedMultiplyAdd32(b, ratioB, fixed)));
+  roundHalfEven(fusedMultiplyAdd(a, ratioA, fusedMultiplyAdd(b, ratioB, fixed)));
 
 /** Elementwise over arrays of one length. */
 export function qlinearAdd(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<number>, out: TypedArray): void {

@@ -25,24 +25,6 @@ export const clampTo = (low: number, high: number, x: number): number => (x >= l
 /** `x` limited to the range of an integer type. */
 export const saturate = (dtype: DType, x: number): number => clampTo(dtypes[dtype].min, dtypes[dtype].max, x);
 
-/**
- * fl32(a·b + c) with one rounding, as FMA instructions compute it. All three must be binary32 numbers (or integers
- * below 2^24): then a·b is exact in binary64, and TwoSum gives the part of a·b + c that binary64 drops. It decides
- * where the sum lies exactly between two binary32 numbers, which is the only place double rounding can go wrong.
- */
-export function fusedMultiplyAdd32(a: number, b: number, c: number): number {
-  const product = a * b;
-  const sum = product + c;
-  const rounded = Math.fround(sum);
-  const part = sum - product;
-  const dropped = product - (sum - part) + (c - part);
-  if (dropped === 0 || rounded === sum) return rounded;
-  const toSum = sum - rounded;
-  const other = rounded + 2 * toSum;
-  const isTie = Math.fround(other) === other;
-  return isTie && dropped > 0 === toSum > 0 ? other : rounded;
-}
-
 /** ⌊log2 x⌋ of a positive number, exact where Math.log2 is not. */
 export function exponentOf(x: number): number {
   const near = Math.floor(Math.log2(x));

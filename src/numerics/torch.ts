@@ -9,11 +9,12 @@
  */
 import { type ArrayFor, type ByteType, dtypes, newArray, type TypedArray } from '../tensors/index.ts';
 import type { FloatFunction } from './float_functions.ts';
+import { fusedMultiplyAdd } from './fused_multiply_add.ts';
 import type { QLinearBinary } from './qlinear_add.ts';
 import type { PoolQuantization } from './qlinear_pool.ts';
 import type { DynamicParameters, QuantizedDType } from './quantize_linear.ts';
 import { type Multiplier, requantizer } from './requantize.ts';
-import { clampTo, exponentOf, fusedMultiplyAdd32, roundHalfAway, roundHalfEven } from './rounding.ts';
+import { clampTo, exponentOf, roundHalfAway, roundHalfEven } from './rounding.ts';
 import type { Quantization } from './tables.ts';
 
 /** quantize_per_tensor: `reciprocal` = fl(1/scale). */
@@ -42,7 +43,7 @@ export function quantizeByReciprocalInto(
 
 /** Dequantizes like PyTorch's vector code; the operands are binary32 numbers. */
 export const dequantizeFused = (q: number, scale: number, zeroPoint: number): number =>
-  fusedMultiplyAdd32(scale, q, Math.fround(-scale * zeroPoint));
+  fusedMultiplyAdd(scale, q, Math.fround(-scale * zeroPoint));
 
 /** quantized::add of the engines onednn and fbgemm, elementwise over arrays of one length. */
 export function torchAdd(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<number>, out: TypedArray): void {

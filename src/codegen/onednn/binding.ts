@@ -143,7 +143,7 @@ export interface SessionSpec {
   readonly commands: readonly Command[];
 }
 
-/** A list of commands whose numbers can change: a session for other sizes takes about a tenth of the time. */
+/** A list of commands whose numbers can change: a session of it takes about a quarter of the time of one from a specification. */
 export interface SessionTemplate {
   /** `inputBytes`, `outputBytes` and the numbers of each kernel, in their order. */
   numbers(): Float64Array;

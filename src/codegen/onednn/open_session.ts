@@ -9,7 +9,7 @@ export const bytesOfPlan = (arena: number, border: readonly number[]): Pick<Plan
   return { bytesOfRun, bytes: arena + bytesOfRun };
 };
 
-/** What JavaScript knows of a session. */
+/** The part of a plan that JavaScript needs to run a session. */
 export interface Opened {
   readonly nodes: readonly Node[];
   readonly labels: readonly string[];

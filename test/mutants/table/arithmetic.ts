@@ -33,10 +33,10 @@ export const arithmetic: readonly Mutant[] = [
   ),
   numerics(
     'a fused multiply-add rounds twice',
-    'rounding',
-    'return isTie && dropped > 0 === toSum > 0 ? other : rounded;',
-    'return rounded;',
-    'rounding',
+    'fused_multiply_add',
+    'return lost > 0 === other > near ? other : near;',
+    'return near;',
+    'fused_multiply_add',
   ),
   numerics(
     'the multiplier is not rounded between its two steps',

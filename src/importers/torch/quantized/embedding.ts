@@ -2,7 +2,7 @@
 
 import type { TorchTensor } from '../../../formats/torch/index.ts';
 import { nnGather } from '../../../ir/index.ts';
-import { fusedMultiplyAdd32 } from '../../../numerics/index.ts';
+import { fusedMultiplyAdd } from '../../../numerics/index.ts';
 import { tensor } from '../../../tensors/index.ts';
 import { defineTorchOp, type TorchOp } from '../operators/define_torch_op.ts';
 
@@ -13,7 +13,7 @@ function rowsOf(weight: TorchTensor, scales: readonly number[], zeroPoints: read
   return Float32Array.from<number | bigint>(data, (q, i) => {
     const row = Math.floor(i / size);
     const scale = Math.fround(scales[row]);
-    return fusedMultiplyAdd32(scale, Number(q), Math.fround(-Math.fround(zeroPoints[row] * scale)));
+    return fusedMultiplyAdd(scale, Number(q), Math.fround(-Math.fround(zeroPoints[row] * scale)));
   });
 }
 
