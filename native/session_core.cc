@@ -68,18 +68,24 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
 void SessionCore::execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next) {
   const TeamScope team(threads_, next);
   const ThreadScope scope(threads_);
+  const auto begin = Clock::now();
   if (inputs != nullptr) set_addresses(false, *inputs);
   set_addresses(true, outputs);
   run_steps(inputs == nullptr ? plan_.taking_steps : 0, step_count_, microseconds);
   stream_.wait();
+  last_run_ = Clock::now() - begin;
+}
+
+bool SessionCore::is_aligned(const BufferList& inputs) const {
+  for (size_t i = 0; i < inputs.size(); i++) {
+    if (reinterpret_cast<uintptr_t>(inputs[i]) % static_cast<uintptr_t>(input_alignment_[i]) != 0) return false;
+  }
+  return true;
 }
 
 // Runs the first steps on the calling thread, where they stand for a copy of the inputs.
 bool SessionCore::take(const BufferList& inputs) {
-  if (plan_.taking_steps == 0) return false;
-  for (size_t i = 0; i < inputs.size(); i++) {
-    if (reinterpret_cast<uintptr_t>(inputs[i]) % static_cast<uintptr_t>(input_alignment_[i]) != 0) return false;
-  }
+  if (plan_.taking_steps == 0 || !is_aligned(inputs)) return false;
   {
     const std::lock_guard lock(mutex_);
     if (busy_ || !jobs_.empty()) return false;
@@ -122,6 +128,23 @@ void SessionCore::run(const BufferList& inputs, const BufferList& outputs, doubl
   execute(&inputs, outputs, microseconds, Next::soon);
 }
 
+bool SessionCore::run_if_quick(const BufferList& inputs, const BufferList& outputs) {
+  if (!is_aligned(inputs)) return false;
+  {
+    const std::lock_guard lock(mutex_);
+    if (closed_ || busy_ || !jobs_.empty() || last_run_ > kQuick || quick_runs_ + 1 >= kLongestRow) {
+      return false;
+    }
+    busy_ = true;
+  }
+  const End end{*this};
+  const TeamScope team(threads_, TeamScope::IfFree{});
+  if (team.threads() != threads_) return false;
+  execute(&inputs, outputs, nullptr, Next::soon);
+  quick_runs_++;
+  return true;
+}
+
 void SessionCore::submit(const BufferList& inputs, BufferList outputs, Finished finished) {
   require(!closed_, kDisposed);
   auto copies = take(inputs) ? nullptr : copies_of(inputs);
@@ -153,6 +176,7 @@ void SessionCore::run_next() {
     job = std::move(jobs_.front());
     jobs_.pop_front();
     busy_ = true;
+    quick_runs_ = 0;
   }
   std::exception_ptr error;
   try {

@@ -142,7 +142,8 @@ export class Model {
    * Computes without keeping the event loop waiting. Feeds are taken before it returns the promise: they may be changed,
    * reused or transferred at once. Results are the caller's own: they share memory with no feed, no other result and
    * nothing of the model. Runs of the same sizes are computed in the order of the calls; models, and sizes of one model,
-   * take turns.
+   * take turns. A run that takes less time than handing it to another thread (0.1 ms when it last ran) is computed at once,
+   * but for one of 32.
    *
    * @throws UnskewError (as a rejection) U4001 for a wrong name, type or shape, U4002 when the model was disposed of,
    *   U1006 when there is not enough memory

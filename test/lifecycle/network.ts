@@ -18,7 +18,7 @@ const conv = (x: string, y: string) => ({
   attrs: { pads: [1, 1, 1, 1] },
 });
 
-/** Convolutions, natively; `interpreted`: with a Neg between them, which the interpreter computes, so that a run waits twice. */
+/** Convolutions, natively; `interpreted`: with an LRN between them, which the interpreter computes, so that a run waits twice. */
 export const network = (interpreted = true): Uint8Array =>
   writeModel({
     inputs: [{ name: 'x', type: 'uint8', dims: ['N', CHANNELS, SIZE, SIZE] }],
@@ -33,7 +33,9 @@ export const network = (interpreted = true): Uint8Array =>
     nodes: [
       conv('x', 'a'),
       { op: 'DequantizeLinear', inputs: ['a', 'sx', 'zx'], outputs: ['b'] },
-      { op: interpreted ? 'Neg' : 'Relu', inputs: ['b'], outputs: ['c'] },
+      interpreted
+        ? { op: 'LRN', inputs: ['b'], outputs: ['c'], attrs: { size: 3 } }
+        : { op: 'Relu', inputs: ['b'], outputs: ['c'] },
       { op: 'QuantizeLinear', inputs: ['c', 'sx', 'zx'], outputs: ['d'] },
       conv('d', 'y'),
     ],

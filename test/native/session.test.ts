@@ -65,6 +65,37 @@ describe('a session', () => {
     expect(await session.run([new Uint8Array(0)])).toEqual([new Uint8Array(0)]);
   });
 
+  it('computes quick runs at once, and leaves the event loop its turns', async () => {
+    for (const threads of [1, 2]) {
+      const session = counter(64, 1, threads);
+      expect(session.run([new Uint8Array(64)])).toBeInstanceOf(Promise); // nothing is known of it yet
+      let [atOnce, handedOver, turns] = [0, 0, 0];
+      const until = Date.now() + 1000;
+      const timer = setInterval(() => turns++, 1);
+      while (turns < 5 && Date.now() < until) {
+        const done = session.run([new Uint8Array(64).fill(atOnce % 200)]);
+        const [output] = await done;
+        expect(output[63]).toBe((atOnce % 200) + 1);
+        if (done instanceof Promise) handedOver++;
+        else atOnce++;
+      }
+      clearInterval(timer);
+      expect(turns).toBe(5);
+      expect(atOnce).toBeGreaterThan(handedOver); // one of 32, unless something else delays a run
+      session.dispose();
+      expect(() => session.run([new Uint8Array(64)])).toThrow('the session was disposed');
+    }
+  });
+
+  it('computes nothing at once while a run waits: runs keep their order', async () => {
+    const session = counter(64, 1);
+    await session.run([new Uint8Array(64)]);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    expect(session.run([new Uint8Array(64)])).toHaveLength(1);
+    expect(session.run([new Uint8Array(70).subarray(3, 67)])).toHaveLength(1); // bytes need no alignment
+    session.dispose();
+  });
+
   it('leaves the event loop free', async () => {
     const session = counter(4_000_000, 40);
     let ticks = 0;
@@ -97,7 +128,8 @@ describe('a session', () => {
               session.runSync([input], [output]);
               expect(output.every((x) => x === 9)).toBe(true);
             } else {
-              runs.push(session.run([input]).then(([made]) => expect(made.every((x) => x === 9)).toBe(true)));
+              const done = Promise.resolve(session.run([input]));
+              runs.push(done.then(([made]) => expect(made.every((x) => x === 9)).toBe(true)));
             }
           }
           for (const result of await Promise.allSettled(runs)) {
@@ -188,7 +220,7 @@ describe('a session', () => {
         arguments: { source: { space: 'input', index: 0 }, destination: { space: 'output', index: 0 }, table: { space: 'constant', memory } } }] });
       session.run([new Uint8Array(2000000)]).then(([output]) => {
         parentPort.postMessage(output[1999999]);
-        const again = () => session.run([output]).then(again);
+        const again = () => Promise.resolve(session.run([output])).then(again);
         again(); again(); again();
       });`;
     for (let round = 0; round < 3; round++) {

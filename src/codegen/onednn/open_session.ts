@@ -20,10 +20,12 @@ export interface Opened {
 export function open({ nodes, labels, types }: Opened, session: NativeSession): Session {
   const fresh = () =>
     types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
+  const tensorsOf = (results: readonly Uint8Array[]) =>
+    types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
   return {
-    run: async (inputs) => {
-      const results = await session.run(buffersOf(inputs)).catch(refusedPosition);
-      return types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
+    run(inputs) {
+      const results = withPositions(() => session.run(buffersOf(inputs)));
+      return results instanceof Promise ? results.then(tensorsOf, refusedPosition) : tensorsOf(results);
     },
     runSync(inputs) {
       const results = fresh();
