@@ -72,20 +72,20 @@ void transpose_16x16(const uint8_t* source, int64_t source_stride, uint8_t* dest
     _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + i * destination_stride), even[i]);
 }
 
-// Whole tiles by 16 x 16, the rest one by one.
+// Tiles of 16 x 16. The last ones end where the block does, so that they have rows and columns of those before; less than a tile
+// goes one by one.
 void transpose_bytes(const uint8_t* source, int64_t source_stride, uint8_t* destination, int64_t destination_stride,
                      int64_t rows, int64_t columns) {
-  const int64_t whole_rows = rows / 16 * 16, whole_columns = columns / 16 * 16;
-  for (int64_t r = 0; r < whole_rows; r += 16) {
-    for (int64_t c = 0; c < whole_columns; c += 16) {
+  if (rows < 16 || columns < 16)
+    return transpose_scalar(source, source_stride, destination, destination_stride, rows, columns);
+  for (int64_t row = 0; row < rows; row += 16) {
+    const int64_t r = std::min(row, rows - 16);
+    for (int64_t column = 0; column < columns; column += 16) {
+      const int64_t c = std::min(column, columns - 16);
       transpose_16x16(source + c * source_stride + r, source_stride, destination + r * destination_stride + c,
                       destination_stride);
     }
   }
-  transpose_scalar(source + whole_columns * source_stride, source_stride, destination + whole_columns,
-                   destination_stride, whole_rows, columns - whole_columns);
-  transpose_scalar(source + whole_rows, source_stride, destination + whole_rows * destination_stride,
-                   destination_stride, rows - whole_rows, columns);
 }
 
 }  // namespace

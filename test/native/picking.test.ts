@@ -183,6 +183,52 @@ describe.each(kernelIsas)('%s', (isa) => {
     );
   });
 
+  it('arg-max of few long rows, of many short ones, and of columns', () => {
+    const arrays = {
+      f32: Float32Array,
+      f64: Float64Array,
+      s32: Int32Array,
+      u16: Uint16Array,
+      s8: Int8Array,
+      u8: Uint8Array,
+    } as const;
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...(Object.keys(arrays) as (keyof typeof arrays)[])),
+        fc.oneof(fc.integer({ min: 1, max: 12 }), fc.integer({ min: 200, max: 600 })),
+        fc.oneof(fc.integer({ min: 1, max: 40 }), fc.integer({ min: 250, max: 270 })),
+        fc.constantFrom(1, 1, 2, 19),
+        fc.constantFrom(3, 200),
+        fc.boolean(),
+        fc.boolean(),
+        fc.constantFrom(1, 2),
+        fc.integer(),
+        (type, outer, length, inner, kinds, largest, last, threads, seed) => {
+          const next = random(seed);
+          const isFloat = type === 'f32' || type === 'f64';
+          const source = arrays[type].from({ length: outer * length * inner }, () => {
+            const value = Math.floor(next() * kinds);
+            return isFloat && value === 0 ? Number.NaN : value - (isFloat || type[0] === 's' ? 100 : 0);
+          });
+          const destination = new Float64Array(outer * inner);
+          const kernel = { name: 'arg-max', type, outer, length, inner, largest, last } as const;
+          runKernel(kernel, { source }, { destination }, { isa, threads });
+          const expected = Array.from({ length: outer * inner }, (_, i) => {
+            const at = (k: number) => source[(Math.floor(i / inner) * length + k) * inner + (i % inner)];
+            let best = 0;
+            for (let k = 1; k < length; k++) {
+              const [x, y] = largest ? [at(k), at(best)] : [at(best), at(k)];
+              if (x > y || (last && x === y)) best = k;
+            }
+            return best;
+          });
+          expect(Array.from(new BigInt64Array(destination.buffer), Number)).toEqual(expected);
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
   it('arg-max of floats keeps to the first NaN only at the start', () => {
     const { NaN: none } = Number;
     const source = Float32Array.from([none, 5, 7, 1, 3, none, 7, 7]);
