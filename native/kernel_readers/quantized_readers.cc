@@ -101,10 +101,12 @@ KernelProgram binary_table(const Reader& r) {
 
 KernelProgram rescale(const Reader& r) {
   static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {{"f64", Arithmetic::f64},
-                                                                        {"fixed", Arithmetic::fixed}};
+                                                                        {"fixed", Arithmetic::fixed},
+                                                                        {"fixed-wide", Arithmetic::fixed_wide}};
+  static constexpr std::pair<const char*, bool> kSources[] = {{"s32", false}, {"s64", true}};
   const int32_t low = r.int32("low");
   return make_rescale(
-      {r.size("outer"), r.size("channels"), r.size("inner"), r.int32("zeroPoint"), low,
+      {r["sourceType"].choice(kSources), r.size("outer"), r.size("channels"), r.size("inner"), r.int32("zeroPoint"), low,
        static_cast<int32_t>(r["high"].integer(low, INT32_MAX)), r["arithmetic"].choice(kArithmetics), r.rounding()},
       r.target);
 }

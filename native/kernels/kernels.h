@@ -51,7 +51,7 @@ struct DequantizeParams {
 };
 KernelProgram make_dequantize(const DequantizeParams&, const KernelTarget&);
 
-enum class Arithmetic { f32, f64, fixed };
+enum class Arithmetic { f32, f64, fixed, fixed_wide };
 enum class Rounding { half_even, half_up, half_away };
 
 struct RequantizeParams {
@@ -65,9 +65,10 @@ struct RequantizeParams {
 KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
 
 struct RescaleParams {
+  bool is_wide;  // the source is s64, else s32
   int64_t outer, channels, inner;
   int32_t zero_point, low, high;
-  Arithmetic arithmetic;  // f64 or fixed
+  Arithmetic arithmetic;  // f64, fixed (of s32) or fixed_wide
   Rounding rounding;
 };
 KernelProgram make_rescale(const RescaleParams&, const KernelTarget&);

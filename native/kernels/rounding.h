@@ -16,10 +16,12 @@ struct Factors {
   const float* scale;
   const float* offset;
   const int32_t* shift;
+  const double* divisor;
 
   Factors from(int64_t channel) const {
     return {multiplier + channel, factor + channel, mantissa + channel,
-            scale + channel,      offset + channel, shift + channel};
+            scale + channel,      offset + channel, shift + channel,
+            divisor + channel};
   }
 };
 
@@ -99,7 +101,8 @@ struct InDouble {
   int32_t after;
   UNSKEW_INLINE explicit InDouble(const End& end)
       : before(end.before), low(end.low), high(end.high), after(end.after) {}
-  UNSKEW_INLINE int32_t operator()(int32_t v, const Factors& f, int64_t c) const {
+  template <class Sum>
+  UNSKEW_INLINE int32_t operator()(Sum v, const Factors& f, int64_t c) const {
     const double t = static_cast<double>(v) * f.factor[c];
     return round_real<rounding>(clamp_real(t + before, low, high)) + after;
   }

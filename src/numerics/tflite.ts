@@ -66,6 +66,15 @@ export const xnnpackMultiplier = (sx: number, sw: number, sy: number): Multiplie
   factor: multiplier32(sx, sw, sy),
 });
 
+/** The numbers r and 2^(15 − shift) of multiplyWide. */
+export const wideFactors = (
+  mantissa: number,
+  shift: number,
+): { readonly multiplier: number; readonly divisor: number } => ({
+  multiplier: mantissa >= 0x7fff0000 ? 0x7fff : Math.floor((mantissa + 2 ** 15) / 2 ** 16),
+  divisor: 2 ** (15 - shift),
+});
+
 /**
  * MultiplyByQuantizedMultiplier of a 64-bit sum |x| < 2^47, for 16-bit activations: the mantissa M is cut to 15 bits.
  *
@@ -74,8 +83,7 @@ export const xnnpackMultiplier = (sx: number, sw: number, sy: number): Multiplie
  * x·r needs up to 62 bits: x = h·2^16 + l is taken in two halves, h·r and l·r being exact in binary64.
  */
 export function multiplyWide(x: number, mantissa: number, shift: number): number {
-  const r = mantissa >= 0x7fff0000 ? 0x7fff : Math.floor((mantissa + 2 ** 15) / 2 ** 16);
-  const divisor = 2 ** (15 - shift);
+  const { multiplier: r, divisor } = wideFactors(mantissa, shift);
   const high = Math.floor(x / 2 ** 16);
   const low = (x - high * 2 ** 16) * r + divisor / 2;
   if (divisor < 2 ** 16) return high * r * (2 ** 16 / divisor) + Math.floor(low / divisor);

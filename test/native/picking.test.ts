@@ -206,7 +206,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         (type, outer, length, inner, kinds, largest, last, threads, seed) => {
           const next = random(seed);
           const isFloat = type === 'f32' || type === 'f64';
-          const source = arrays[type].from({ length: outer * length * inner }, () => {
+          const source = new arrays[type](outer * length * inner).map(() => {
             const value = Math.floor(next() * kinds);
             return isFloat && value === 0 ? Number.NaN : value - (isFloat || type[0] === 's' ? 100 : 0);
           });

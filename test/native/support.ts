@@ -32,6 +32,7 @@ export type Data =
   | Int16Array
   | Uint16Array
   | Uint32Array
+  | BigInt64Array
   | BigUint64Array;
 
 type ElementType = 'u8' | 's8' | 's32' | 'f32';

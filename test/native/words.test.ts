@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { type Feeds, type Graph, GraphBuilder, sizeOf, tensor } from '../../src/ir/index.ts';
 import { nnAdd, nnCast, nnClip, nnDiv, nnMul, nnSub, nnTranspose } from '../../src/ir/ops/nn_ops.ts';
 import { qnnRescale } from '../../src/ir/ops/qnn_ops.ts';
-import { fixedMultiplier, requantizer } from '../../src/numerics/index.ts';
+import { clampTo, fixedMultiplier, multiplyWide, requantizer, wideFactors } from '../../src/numerics/index.ts';
 import { expectSame } from '../differential/support.ts';
 import { expectSame as expectSameData, kernelIsas, random, runKernel } from './support.ts';
 
@@ -148,12 +148,12 @@ describe('on the addon', () => {
   });
 
   it('leaves other requantizations to the interpreter', async () => {
-    const reasonOf = async (zero: number, arithmetic: 'fixed' | 'fixed-wide') => {
+    const reasonOf = async (zero: number, arithmetic: 'fixed' | 'fixed-wide', shift = 0) => {
       const b = new GraphBuilder();
       const operands = {
         x: b.input('x', 's32', [3]),
         multiplier: b.scalar('s32', 2 ** 30),
-        second: b.scalar('s32', 0),
+        second: b.scalar('s32', shift),
         zy: b.scalar('s32', zero),
       };
       const model = await expectSame(b.finish([b.emit(qnnRescale, operands, { arithmetic })]), {
@@ -165,12 +165,20 @@ describe('on the addon', () => {
     };
     expect(await reasonOf(0, 'fixed')).toBeUndefined();
     expect(await reasonOf(1, 'fixed')).toBe('its zero point leads beyond 32 bits');
-    expect(await reasonOf(0, 'fixed-wide')).toBe('the arithmetic fixed-wide');
+    expect(await reasonOf(0, 'fixed-wide')).toBeUndefined();
+    expect(await reasonOf(0, 'fixed-wide', 101)).toBe('its shifts');
   });
 });
 
 describe.each(kernelIsas)('%s', (isa) => {
   it('rescale, in every arithmetic', () => {
+    const arithmetics = [
+      ['s32', 'fixed'],
+      ['s32', 'f64'],
+      ['s64', 'f64'],
+      ['s32', 'fixed-wide'],
+      ['s64', 'fixed-wide'],
+    ] as const;
     fc.assert(
       fc.property(
         fc.record({
@@ -179,43 +187,53 @@ describe.each(kernelIsas)('%s', (isa) => {
           inner: fc.constantFrom(1, 1, 3, 20),
         }),
         fc.constantFrom('half-even' as const, 'half-up' as const, 'half-away' as const),
-        fc.boolean(),
+        fc.constantFrom(...arithmetics),
         fc.nat(),
         threads,
-        (view, rounding, isFixed, seed, count) => {
+        (view, rounding, [sourceType, arithmetic], seed, count) => {
           const next = random(seed);
-          const source = integers(view.outer * view.channels * view.inner, seed);
-          const factors = Array.from({ length: view.channels }, () => (next() < 0.3 ? 2 ** -9 : next() / 999));
-          const own = factors.map((factor) =>
-            isFixed ? fixedMultiplier(factor) : { arithmetic: 'f64' as const, factor },
+          const sums = integers(view.outer * view.channels * view.inner, seed);
+          // Sums of words have up to 47 bits, and whatever a graph feeds up to 64.
+          const source =
+            sourceType === 's32' ? sums : BigInt64Array.from(sums, (v) => BigInt(v) << BigInt(Math.floor(next() * 33)));
+          const factors = Array.from({ length: view.channels }, () =>
+            next() < 0.3 ? 2 ** -9 : (next() * 2 ** (next() * 40)) / 2 ** 36,
           );
           const fixed = factors.map((factor) => fixedMultiplier(factor));
+          const wide = fixed.map(({ mantissa, shift }) => wideFactors(mantissa, shift));
           const [zeroPoint, low, high] = [77, -40_000, 50_000];
           const destination = new Int32Array(source.length);
-          runKernel(
-            { name: 'rescale', ...view, zeroPoint, low, high, arithmetic: isFixed ? 'fixed' : 'f64', rounding },
-            {
-              source,
-              multiplier: isFixed ? Int32Array.from(fixed, ({ mantissa }) => mantissa) : Float64Array.from(factors),
-              ...(isFixed && { shift: Int32Array.from(fixed, ({ shift }) => shift) }),
+          const numbersOf: Readonly<Record<typeof arithmetic, Parameters<typeof runKernel>[1]>> = {
+            f64: { multiplier: Float64Array.from(factors) },
+            fixed: {
+              multiplier: Int32Array.from(fixed, ({ mantissa }) => mantissa),
+              shift: Int32Array.from(fixed, ({ shift }) => shift),
             },
+            'fixed-wide': {
+              multiplier: Float64Array.from(wide, ({ multiplier }) => multiplier),
+              divisor: Float64Array.from(wide, ({ divisor }) => divisor),
+            },
+          };
+          runKernel(
+            { name: 'rescale', sourceType, ...view, zeroPoint, low, high, arithmetic, rounding },
+            { source, ...numbersOf[arithmetic] },
             { destination },
             { isa, threads: count },
           );
-          const steps = own.map((multiplier) =>
-            requantizer(
-              { arithmetic: multiplier.arithmetic, rounding, zeroPointAt: 'after' },
-              multiplier,
-              zeroPoint,
-              low,
-              high,
-            ),
+          const steps = fixed.map(({ mantissa, shift }, c) => {
+            if (arithmetic === 'fixed-wide')
+              return (sum: number) => clampTo(low, high, multiplyWide(sum, mantissa, shift) + zeroPoint);
+            const own =
+              arithmetic === 'f64' ? ({ arithmetic, factor: factors[c] } as const) : { arithmetic, mantissa, shift };
+            return requantizer({ arithmetic, rounding, zeroPointAt: 'after' }, own, zeroPoint, low, high);
+          });
+          const expected = Array.from<number | bigint, number>(source, (v, i) =>
+            steps[Math.floor(i / view.inner) % view.channels](Number(v)),
           );
-          const expected = source.map((v, i) => steps[Math.floor(i / view.inner) % view.channels](v));
           expectSameData(destination, expected);
         },
       ),
-      { numRuns: 100 },
+      { numRuns: 200 },
     );
   });
 });
@@ -226,6 +244,7 @@ it('refuses what it cannot compute', () => {
     runKernel(kernel, { source, ...more }, { destination: new Int32Array(1) });
   const rescale = {
     name: 'rescale',
+    sourceType: 's32',
     ...{ outer: 1, channels: 1, inner: 1 },
     ...{ zeroPoint: 1, low: LEAST, high: 0 },
     rounding: 'half-even',

@@ -76,18 +76,20 @@ export type QuantizedKernel =
       readonly zeroPointAt?: 'before' | 'after';
     }
   /**
-   * destination s32 = clamp(round(source·multiplier[c]) + zeroPoint, low, high), source s32[outer, channels, inner]: the arithmetics f64 and
-   * fixed of `requantize`. Arguments `multiplier` f64 or s32 [channels], `shift` s32[channels] (for fixed). In place.
+   * destination s32 = clamp(round(source·multiplier[c]) + zeroPoint, low, high), source s32 or s64 [outer, channels, inner]: the arithmetics
+   * f64 and fixed of `requantize` (fixed of s32 alone), and multiplyWide of numerics/tflite.ts. Arguments `multiplier` f64, or s32 for fixed,
+   * [channels], `shift` s32[channels] (for fixed), `divisor` f64[channels] (for fixed-wide: see wideFactors). In place where both are s32.
    */
   | {
       readonly name: 'rescale';
+      readonly sourceType: 's32' | 's64';
       readonly outer: number;
       readonly channels: number;
       readonly inner: number;
       readonly zeroPoint: number;
       readonly low: number;
       readonly high: number;
-      readonly arithmetic: 'f64' | 'fixed';
+      readonly arithmetic: 'f64' | 'fixed' | 'fixed-wide';
       readonly rounding: 'half-even' | 'half-up' | 'half-away';
     }
   /**
