@@ -39,8 +39,9 @@ export const rescale: Lowering<typeof qnnRescale> = {
     const zero = Number(graph.constant(zy)?.data[0]);
     const { low, high } = limitsOf(view, graph);
     if (low - zero < LEAST || high - zero > MOST) return 'its zero point leads beyond 32 bits';
-    const shifts = attrs.arithmetic === 'fixed-wide' && second !== undefined && graph.constant(second)?.data;
-    return shifts && shifts.some((shift) => Math.abs(Number(shift)) > MOST_SHIFT) ? 'its shifts' : undefined;
+    if (attrs.arithmetic !== 'fixed-wide') return undefined;
+    const shifts = Array.from(graph.constant(second)?.data ?? [], Number);
+    return shifts.some((shift) => Math.abs(shift) > MOST_SHIFT) ? 'its shifts' : undefined;
   },
   lower(view, r) {
     const { x, multiplier, zy, second, y, attrs } = view;
