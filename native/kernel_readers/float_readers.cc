@@ -33,12 +33,16 @@ KernelProgram float_product(const Reader& r) {
   return make_float_product(
       {r.size("batch"), r.size("channels"), r.size("outputs"), r.size("groups", 1), r.tuple<3>("input", 0),
        r.tuple<3>("output", 0), r.tuple<3>("kernel", 1), r.tuple<3>("strides", 1), r.tuple<3>("dilations", 1),
-       r.tuple<3>("padsBegin", 0), r["transposed"].boolean(), r["weightsByBatch"].boolean()},
+       r.tuple<3>("padsBegin", 0), r["transposed"].boolean()},
       r.target);
 }
 
 KernelProgram fused_product(const Reader& r) {
-  return make_fused_product({r.size("rows"), r.size("depth"), r.size("columns")}, r.target);
+  const std::vector<int64_t> shape = r.shape();
+  return make_fused_product({shape, r.size("rows"), r.size("depth"), r.size("columns"),
+                             r.strides("sourceStrides", shape.size() + 1), r.strides("weightsStrides", shape.size() + 2),
+                             r.strides("destinationStrides", shape.size() + 1)},
+                            r.target);
 }
 
 KernelProgram grid_sample(const Reader& r) {

@@ -1,4 +1,4 @@
-// Convolutions, transposed convolutions and matrix products of floats, channels last, summed in binary64 in one order: the bias,
+// Convolutions and transposed convolutions of floats, channels last, summed in binary64 in one order: the bias,
 // then channel after channel and within it tap after tap. Both operands are widened once: the weights in panels of as many
 // columns as a block has, the source row by row of its results.
 #include "kernels/float_product.h"
@@ -40,8 +40,7 @@ FloatProductParams flattened(FloatProductParams p) {
     return std::ranges::all_of(of, [=](auto x) { return x == value; });
   };
   if (!all(p.kernel, 1) || !all(p.strides, 1) || !all(p.begin, 0) || p.input != p.output) return p;
-  int64_t rows = checked_product(p.input[0], p.input[1], p.input[2]);
-  if (!p.weights_by_batch) rows = checked_multiply(rows, std::exchange(p.batch, 1));
+  const int64_t rows = checked_product(p.input[0], p.input[1], p.input[2], std::exchange(p.batch, 1));
   p.input = p.output = {1, 1, rows};
   return p;
 }
@@ -60,8 +59,7 @@ class Product {
         taps_(checked_product(p_.kernel[0], p_.kernel[1], p_.kernel[2])),
         depth_(checked_multiply(group_channels_, taps_)),
         panels_(group_outputs_, blocks_.lanes, is_depthwise_ ? 1 : blocks_.most_vectors),
-        rows_(p_.output[0] * p_.output[1]),
-        packs_by_thread_(p_.weights_by_batch && p_.batch > 1) {
+        rows_(p_.output[0] * p_.output[1]) {
     const int64_t most_rows = blocks_.most_rows[panels_.widest()];
     const int64_t column_bytes = checked_product(p_.kernel[0], p_.kernel[1], p_.channels, 8);
     const int64_t most_columns =
@@ -73,8 +71,7 @@ class Product {
       for (const Segment& segment : all->list) band = std::max(band, segment.columns());
     band_size_ = checked_product(p_.kernel[0], p_.kernel[1], band, p_.channels);
     packed_size_ = checked_product(depth_, panels_.padded());
-    const int64_t packs = packs_by_thread_ ? threads_ : groups_;
-    packed_ = AlignedBuffer(checked_product(packs, packed_size_, 8));
+    packed_ = AlignedBuffer(checked_product(groups_, packed_size_, 8));
     starts_ = AlignedBuffer(checked_product(groups_, panels_.padded(), 8));
     // Depthwise blocks read whole vectors.
     bands_ = AlignedBuffer(checked_add(checked_product(threads_, band_size_, 8), 64));
@@ -83,7 +80,7 @@ class Product {
 
   // Weights that are known are widened once, and none of them makes a NaN of a pad.
   void prepare(Addresses a) {
-    if (a[1] == nullptr || packs_by_thread_ || is_thin()) return;
+    if (a[1] == nullptr || is_thin()) return;
     const auto* weights = reinterpret_cast<const float*>(a[1]);
     are_finite_ = std::all_of(weights, weights + depth_ * p_.outputs, [](float w) { return std::isfinite(w); });
     for (int64_t g = 0; g < groups_; g++) pack(weights + g * depth_ * group_outputs_, 0, depth_, packed(g));
@@ -95,7 +92,7 @@ class Product {
     const auto* bias = reinterpret_cast<const float*>(a[2]);
     for (int64_t g = 0; g < groups_; g++) start_with(bias == nullptr ? nullptr : bias + g * group_outputs_, g);
     if (is_thin()) return run_thin(a);
-    if (!is_packed_ && !packs_by_thread_) {
+    if (!is_packed_) {
       parallel(threads_, groups_ * depth_, group_outputs_ * 8, 1, [&](int64_t begin, int64_t end, int) {
         for (int64_t row = begin; row < end; row++) {
           const int64_t g = row / depth_;
@@ -109,16 +106,8 @@ class Product {
     const int64_t shares = parts >= 2 * threads_ || threads_ == 1 ? 1 : std::min<int64_t>(panels_.count, threads_);
     const int64_t columns = std::max<int64_t>(1, p_.output[2] / std::max<int64_t>(1, segments.list.size()));
     parallel(threads_, parts * shares, columns * depth_ * p_.outputs, 1, [&](int64_t begin, int64_t end, int thread) {
-      int64_t packed_for = -1;
-      for (int64_t unit = begin; unit < end; unit++) {
-        const int64_t part = unit / shares, share = unit % shares;
-        const int64_t n = part / static_cast<int64_t>(segments.list.size()) / rows_;
-        if (packs_by_thread_ && n != packed_for) {
-          pack(weights + n * depth_ * p_.outputs, 0, depth_, packed(thread));
-          packed_for = n;
-        }
-        compute(a, segments, part, share, shares, thread);
-      }
+      for (int64_t unit = begin; unit < end; unit++)
+        compute(a, segments, unit / shares, unit % shares, shares, thread);
     });
   }
 
@@ -147,7 +136,7 @@ class Product {
                         .destination_step = p_.outputs,
                         .weights_step = p_.outputs,
                         .source = source + n * rows * p_.channels,
-                        .weights = weights + (p_.weights_by_batch ? n * depth_ * p_.outputs : 0) + first,
+                        .weights = weights + first,
                         .start = starts_.as<double>() + first,
                         .destination = destination + n * rows * p_.outputs + first};
       blocks_.thin[which][static_cast<size_t>(rows)](&sum);
@@ -224,7 +213,7 @@ class Product {
                              .taps = taps_,
                              .term_count = term_count,
                              .terms = terms,
-                             .panel = packed(packs_by_thread_ ? thread : g) + first * depth_,
+                             .panel = packed(g) + first * depth_,
                              .start = starts_.as<double>() + g * panels_.padded() + first,
                              .columns = std::min(width, group_outputs_ - first)};
           const auto& functions =
@@ -263,7 +252,7 @@ class Product {
   int64_t groups_, group_channels_, group_outputs_, taps_, depth_;
   Panels panels_;
   int64_t rows_;
-  bool packs_by_thread_, is_packed_ = false, are_finite_ = false;
+  bool is_packed_ = false, are_finite_ = false;
   Segments exact_, padded_;
   int64_t band_size_ = 0, packed_size_ = 0;
   AlignedBuffer packed_{0}, starts_{0}, bands_{0}, terms_{0};
@@ -274,7 +263,6 @@ class Product {
 KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget& target) {
   require(p.groups >= 1 && p.channels % p.groups == 0 && p.outputs % p.groups == 0,
           "float-product: groups must divide channels");
-  require(!p.weights_by_batch || p.groups == 1, "float-product: weights by batch have one group");
   const int64_t input = checked_product(p.input[0], p.input[1], p.input[2]);
   const int64_t output = checked_product(p.output[0], p.output[1], p.output[2]);
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1], p.kernel[2]);
@@ -282,7 +270,7 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
-      {.name = "weights", .bytes = checked_product(weights, p.weights_by_batch ? p.batch : 1, 4), .alignment = 4},
+      {.name = "weights", .bytes = checked_product(weights, 4), .alignment = 4},
       {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false},
       {.name = "destination",
        .bytes = checked_product(p.batch, output, p.outputs, 4),

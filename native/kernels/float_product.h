@@ -8,7 +8,7 @@ namespace unskew {
 struct FloatProductParams {
   int64_t batch, channels, outputs, groups;
   Triple input, output, kernel, strides, dilations, begin;
-  bool transposed, weights_by_batch;
+  bool transposed;
 };
 KernelProgram make_float_product(const FloatProductParams&, const KernelTarget&);
 

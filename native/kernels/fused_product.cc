@@ -3,50 +3,55 @@
 #include <cmath>
 
 #include "kernels/intrinsics.h"
+#include "kernels/strides.h"
+#include "kernels/transpose.h"
 
 namespace unskew {
 
 // Rows of one panel, or one row of two panels side by side.
 struct FusedBlock {
-  int64_t depth, source_step, destination_step, panel_step, columns;
-  const float *source, *panel, *start;
+  int64_t depth, source_step, destination_step, weights_step, panel_step, columns;
+  const float *source, *weights, *start;
   float* destination;
 };
 
 namespace {
 
-constexpr int kVectors = 4;
-
-// A block of kRows × kPanels · kVectors sums in registers; what lies behind the last column is not written.
-#define UNSKEW_FUSED_BLOCK(name, attribute, Vector, kLanes, load, store, spread, fused)                              \
-  template <int kRows, int kPanels>                                                                                  \
-  attribute void name(const FusedBlock* given) {                                                                     \
-    const FusedBlock of = *given;                                                                                    \
-    constexpr int kSums = kPanels * kVectors, kColumns = kSums * kLanes;                                             \
-    Vector sums[kRows][kSums];                                                                                       \
-    for (int r = 0; r < kRows; r++)                                                                                  \
-      for (int v = 0; v < kSums; v++) sums[r][v] = load(of.start + v * kLanes);                                      \
-    for (int64_t k = 0; k < of.depth; k++) {                                                                         \
-      for (int p = 0; p < kPanels; p++) {                                                                            \
-        const float* weights = of.panel + p * of.panel_step + k * kVectors * kLanes;                                 \
-        Vector w[kVectors];                                                                                          \
-        for (int v = 0; v < kVectors; v++) w[v] = load(weights + v * kLanes);                                        \
-        for (int r = 0; r < kRows; r++) {                                                                            \
-          const Vector x = spread(of.source[r * of.source_step + k]);                                                \
-          for (int v = 0; v < kVectors; v++) sums[r][p * kVectors + v] = fused(x, w[v], sums[r][p * kVectors + v]);  \
-        }                                                                                                            \
-      }                                                                                                              \
-    }                                                                                                                \
-    for (int r = 0; r < kRows; r++) {                                                                                \
-      float* to = of.destination + r * of.destination_step;                                                          \
-      if (of.columns >= kColumns) {                                                                                  \
-        for (int v = 0; v < kSums; v++) store(to + v * kLanes, sums[r][v]);                                          \
-      } else {                                                                                                       \
-        float row[kColumns];                                                                                         \
-        for (int v = 0; v < kSums; v++) store(row + v * kLanes, sums[r][v]);                                         \
-        std::copy_n(row, of.columns, to);                                                                            \
-      }                                                                                                              \
-    }                                                                                                                \
+// A block of kRows × kPanels · kVectors sums in registers; what lies behind the last column is not written. Rows are read at one of a few
+// pointers and a multiple of the step, as there are not enough registers for a pointer to each.
+#define UNSKEW_FUSED_BLOCK(name, attribute, Vector, kLanes, load, store, spread, fused)                                \
+  template <int kRows, int kVectors, int kPanels>                                                                      \
+  attribute void name(const FusedBlock* given) {                                                                       \
+    const FusedBlock of = *given;                                                                                      \
+    constexpr int kSums = kPanels * kVectors, kColumns = kSums * kLanes, kGroups = (kRows + 2) / 3;                    \
+    Vector sums[kRows][kSums];                                                                                         \
+    for (int r = 0; r < kRows; r++)                                                                                    \
+      for (int v = 0; v < kSums; v++) sums[r][v] = load(of.start + v * kLanes);                                        \
+    const float* source[kGroups];                                                                                      \
+    for (int g = 0; g < kGroups; g++) source[g] = of.source + 3 * g * of.source_step;                                  \
+    const float* weights = of.weights;                                                                                 \
+    for (int64_t k = 0; k < of.depth; k++) {                                                                           \
+      for (int p = 0; p < kPanels; p++) {                                                                              \
+        Vector w[kVectors];                                                                                            \
+        for (int v = 0; v < kVectors; v++) w[v] = load(weights + p * of.panel_step + v * kLanes);                      \
+        for (int r = 0; r < kRows; r++) {                                                                              \
+          const Vector x = spread(source[r / 3][r % 3 * of.source_step]);                                              \
+          for (int v = 0; v < kVectors; v++) sums[r][p * kVectors + v] = fused(x, w[v], sums[r][p * kVectors + v]);    \
+        }                                                                                                              \
+      }                                                                                                                \
+      weights += of.weights_step;                                                                                      \
+      for (int g = 0; g < kGroups; g++) source[g]++;                                                                   \
+    }                                                                                                                  \
+    for (int r = 0; r < kRows; r++) {                                                                                  \
+      float* to = of.destination + r * of.destination_step;                                                            \
+      if (of.columns >= kColumns) {                                                                                    \
+        for (int v = 0; v < kSums; v++) store(to + v * kLanes, sums[r][v]);                                            \
+      } else {                                                                                                         \
+        float row[kColumns];                                                                                           \
+        for (int v = 0; v < kSums; v++) store(row + v * kLanes, sums[r][v]);                                           \
+        std::copy_n(row, of.columns, to);                                                                              \
+      }                                                                                                                \
+    }                                                                                                                  \
   }
 
 inline float load_one(const float* from) { return *from; }
@@ -60,88 +65,229 @@ UNSKEW_FUSED_BLOCK(block_avx512, UNSKEW_AVX512, __m512, 16, _mm512_loadu_ps, _mm
                    _mm512_fmadd_ps)
 #undef UNSKEW_FUSED_BLOCK
 
+// The most rows by vectors: sums, vectors of weights and one of the source fit the registers.
+struct Scalar {
+  static constexpr int kLanes = 1, kRows[] = {0, 8, 4, 4, 2};
+  template <int kRows, int kVectors, int kPanels>
+  static constexpr auto block = block_scalar<kRows, kVectors, kPanels>;
+};
+struct Avx2 {
+  static constexpr int kLanes = 8, kRows[] = {0, 12, 6, 4, 2};
+  template <int kRows, int kVectors, int kPanels>
+  static constexpr auto block = block_avx2<kRows, kVectors, kPanels>;
+};
+struct Avx512 {
+  static constexpr int kLanes = 16, kRows[] = {0, 12, 12, 8, 6};
+  template <int kRows, int kVectors, int kPanels>
+  static constexpr auto block = block_avx512<kRows, kVectors, kPanels>;
+};
+
 }  // namespace
 
-FusedPanels::FusedPanels(int64_t depth, int64_t columns, Isa isa)
-    : depth_(depth),
-      columns_(columns),
-      width_(kVectors * (isa == Isa::avx512 ? 16 : isa == Isa::avx2 ? 8 : 1)),
-      panels_((columns + width_ - 1) / width_),
-      most_rows_(isa == Isa::avx512 ? 6 : 2),
-      packed_(checked_product(panels_, depth, width_, 4)) {
-  if (isa == Isa::avx512) {
-    run_[1] = block_avx512<1, 1>, run_[2] = block_avx512<2, 1>, run_[3] = block_avx512<3, 1>;
-    run_[4] = block_avx512<4, 1>, run_[5] = block_avx512<5, 1>, run_[6] = block_avx512<6, 1>;
-    run_pair_ = block_avx512<1, 2>;
-  } else if (isa == Isa::avx2) {
-    run_[1] = block_avx2<1, 1>, run_[2] = block_avx2<2, 1>, run_pair_ = block_avx2<1, 2>;
-  } else {
-    run_[1] = block_scalar<1, 1>, run_[2] = block_scalar<2, 1>, run_pair_ = block_scalar<1, 2>;
+template <class Blocks, int kCount>
+void FusedPanels::take_vectors() {
+  most_rows_[kCount] = Blocks::kRows[kCount];
+  [&]<size_t... kRow>(std::index_sequence<kRow...>) {
+    ((run_[kCount][kRow + 1] = Blocks::template block<kRow + 1, kCount, 1>), ...);
+  }
+  (std::make_index_sequence<Blocks::kRows[kCount]>{});
+}
+
+template <class Blocks>
+void FusedPanels::take() {
+  lanes_ = Blocks::kLanes;
+  take_vectors<Blocks, 1>();
+  take_vectors<Blocks, 2>();
+  take_vectors<Blocks, 3>();
+  take_vectors<Blocks, 4>();
+  run_pair_ = Blocks::template block<1, kVectors, 2>;
+}
+
+FusedPanels::FusedPanels(int64_t depth, int64_t columns, Isa isa) : depth_(depth), columns_(columns), isa_(isa) {
+  if (isa == Isa::avx512) take<Avx512>();
+  else if (isa == Isa::avx2) take<Avx2>();
+  else take<Scalar>();
+  width_ = kVectors * lanes_;
+  panels_ = (columns + width_ - 1) / width_;
+}
+
+void FusedPanels::pack(const FusedMatrix& matrix, float* panels) const {
+  for (int64_t panel = 0; panel < panels_; panel++) pack_panel(panel, matrix, panels + panel * panel_size());
+}
+
+void FusedPanels::pack_panel(int64_t panel, const FusedMatrix& matrix, float* to) const {
+  const int64_t first = panel * width_, count = std::min(width_, columns_ - first);
+  const float* from = matrix.data + first * matrix.column_step;
+  if (matrix.depth_step == 1) {
+    transpose_block(isa_, reinterpret_cast<const uint32_t*>(from), matrix.column_step, reinterpret_cast<uint32_t*>(to),
+                    width_, depth_, count);
+  }
+  for (int64_t k = 0; k < depth_; k++) {
+    float* row = to + k * width_;
+    const float* own = from + k * matrix.depth_step;
+    if (matrix.column_step == 1) std::copy_n(own, count, row);
+    else if (matrix.depth_step != 1)
+      for (int64_t i = 0; i < count; i++) row[i] = own[i * matrix.column_step];
+    std::fill(row + count, row + width_, 0.0f);
   }
 }
 
-void FusedPanels::pack(const float* weights) {
-  auto* to = packed_.as<float>();
+void FusedPanels::multiply(const FusedRows& rows, const float* panels, const float* start) const {
   for (int64_t panel = 0; panel < panels_; panel++) {
-    for (int64_t j = 0; j < width_; j++) {
-      const int64_t column = panel * width_ + j;
-      float* line = to + panel * depth_ * width_ + j;
-      for (int64_t k = 0; k < depth_; k++) line[k * width_] = column < columns_ ? weights[column * depth_ + k] : 0.0f;
+    const float* packed = panels + panel * panel_size();
+    if (rows.count != 1 || (panel + 2) * width_ > columns_) {
+      multiply_panel(panel, rows, packed, start);
+      continue;
     }
+    const FusedBlock block{.depth = depth_,
+                           .source_step = 0,
+                           .destination_step = 0,
+                           .weights_step = width_,
+                           .panel_step = panel_size(),
+                           .columns = 2 * width_,
+                           .source = rows.source,
+                           .weights = packed,
+                           .start = start + panel * width_,
+                           .destination = rows.destination + panel * width_};
+    run_pair_(&block);
+    panel++;
   }
 }
 
-void FusedPanels::multiply(int64_t rows, const float* source, int64_t source_step, const float* start,
-                           float* destination, int64_t destination_step) const {
-  const int64_t panel_step = depth_ * width_;
-  const auto* packed = packed_.as<const float>();
-  for (int64_t panel = 0; panel < panels_;) {
-    const bool is_pair = rows == 1 && panel + 1 < panels_;
-    for (int64_t row = 0; row < rows;) {
-      const auto count = static_cast<int>(std::min<int64_t>(most_rows_, rows - row));
-      const FusedBlock block{.depth = depth_,
-                             .source_step = source_step,
-                             .destination_step = destination_step,
-                             .panel_step = panel_step,
-                             .columns = columns_ - panel * width_,
-                             .source = source + row * source_step,
-                             .panel = packed + panel * panel_step,
-                             .start = start + panel * width_,
-                             .destination = destination + row * destination_step + panel * width_};
-      (is_pair ? run_pair_ : run_[count])(&block);
-      row += count;
-    }
-    panel += is_pair ? 2 : 1;
+void FusedPanels::multiply_panel(int64_t panel, const FusedRows& rows, const float* packed, const float* start) const {
+  run(panel, rows, packed, width_, start);
+}
+
+void FusedPanels::multiply_unpacked(int64_t panel, const FusedRows& rows, const FusedMatrix& matrix,
+                                    const float* start) const {
+  run(panel, rows, matrix.data + panel * width_, matrix.depth_step, start);
+}
+
+// Rows in blocks of nearly the same size.
+void FusedPanels::run(int64_t panel, const FusedRows& rows, const float* weights, int64_t weights_step,
+                      const float* start) const {
+  const int64_t columns = std::min(width_, columns_ - panel * width_);
+  const auto vectors = static_cast<size_t>((columns + lanes_ - 1) / lanes_);
+  const int64_t blocks = (rows.count + most_rows_[vectors] - 1) / most_rows_[vectors];
+  for (int64_t i = 0; i < blocks; i++) {
+    const int64_t row = rows.count * i / blocks, count = rows.count * (i + 1) / blocks - row;
+    const FusedBlock block{.depth = depth_,
+                           .source_step = rows.source_step,
+                           .destination_step = rows.destination_step,
+                           .weights_step = weights_step,
+                           .panel_step = 0,
+                           .columns = columns,
+                           .source = rows.source + row * rows.source_step,
+                           .weights = weights,
+                           .start = start + panel * width_,
+                           .destination = rows.destination + row * rows.destination_step + panel * width_};
+    run_[vectors][static_cast<size_t>(count)](&block);
   }
 }
+
+namespace {
+
+class Products {
+ public:
+  Products(const FusedProductParams& p, const KernelTarget& target)
+      : p_(p), threads_(std::max(1, target.threads)), panels_(p.depth, p.columns, target.isa) {
+    for (size_t axis = 0; axis < p.shape.size(); axis++)
+      batch_.add_axis(p.shape[axis], {p.source_strides[axis], p.weights_strides[axis], p.destination_strides[axis]});
+    batch_.finish();
+    matrices_ = checked_product(p.shape);
+    // Rows are divided where threads would not get as many panels each.
+    const int64_t units = matrices_ * panels_.count();
+    parts_ = units % threads_ == 0 || units >= 8 * threads_ ? 1 : std::min<int64_t>(threads_, std::max<int64_t>(1, p.rows / 4));
+    start_ = AlignedBuffer(checked_product(panels_.padded(), 4));
+    std::fill_n(start_.as<float>(), panels_.padded(), 0.0f);
+    scratch_ = AlignedBuffer(checked_product(threads_, panels_.panel_size(), 4));
+  }
+
+  // One matrix that is known is packed once.
+  void prepare(Addresses a) {
+    if (a[1] == nullptr || matrices_ != 1) return;
+    known_ = AlignedBuffer(checked_product(panels_.size(), 4));
+    panels_.pack(matrix(a, 0), known_.as<float>());
+    is_packed_ = true;
+  }
+
+  void run(Addresses a) {
+    if (a[2] != nullptr) std::copy_n(reinterpret_cast<const float*>(a[2]), p_.columns, start_.as<float>());
+    const int64_t count = panels_.count(), units = matrices_ * count * parts_;
+    if (units == 0) return;
+    const int64_t work = p_.rows * p_.depth * p_.columns * matrices_ / units;
+    parallel(threads_, units, work, 1, [&](int64_t begin, int64_t end, int thread) {
+      float* own = scratch_.as<float>() + thread * panels_.panel_size();
+      int64_t packed = -1, walked = begin / (count * parts_);
+      Walk<3> walk(batch_, batch_.shape.size(), walked);
+      for (int64_t unit = begin; unit < end; unit++) {
+        const int64_t at = unit / parts_, part = unit % parts_, panel = at % count;
+        for (; walked < at / count; walked++) walk.next();
+        const int64_t first = p_.rows * part / parts_;
+        const FusedRows rows{.count = p_.rows * (part + 1) / parts_ - first,
+                             .source = reinterpret_cast<const float*>(a[0]) + walk.offset[0] + first * source_step(),
+                             .source_step = source_step(),
+                             .destination = reinterpret_cast<float*>(a[3]) + walk.offset[2] + first * destination_step(),
+                             .destination_step = destination_step()};
+        const FusedMatrix weights = matrix(a, walk.offset[1]);
+        if (is_packed_) {
+          panels_.multiply_panel(panel, rows, known_.as<float>() + panel * panels_.panel_size(), start_.as<float>());
+        } else if (panels_.takes_unpacked(panel, p_.rows, weights)) {
+          panels_.multiply_unpacked(panel, rows, weights, start_.as<float>());
+        } else {
+          if (packed != at) panels_.pack_panel(panel, weights, own);
+          packed = at;
+          panels_.multiply_panel(panel, rows, own, start_.as<float>());
+        }
+      }
+    });
+  }
+
+ private:
+  int64_t source_step() const { return p_.source_strides.back(); }
+  int64_t destination_step() const { return p_.destination_strides.back(); }
+  FusedMatrix matrix(Addresses a, int64_t offset) const {
+    const size_t rank = p_.shape.size();
+    return {reinterpret_cast<const float*>(a[1]) + offset, p_.weights_strides[rank], p_.weights_strides[rank + 1]};
+  }
+
+  FusedProductParams p_;
+  int threads_;
+  FusedPanels panels_;
+  StridedSpace<3> batch_;
+  int64_t matrices_ = 0, parts_ = 1;
+  bool is_packed_ = false;
+  AlignedBuffer known_{0}, start_{0}, scratch_{0};
+};
+
+// The bytes that strides reach in axes of these sizes, of f32.
+int64_t reached(std::vector<int64_t> shape, const std::vector<int64_t>& strides, std::initializer_list<int64_t> more,
+                bool has_unit) {
+  std::vector<int64_t> all = strides;
+  shape.insert(shape.end(), more);
+  if (has_unit) all.push_back(1);
+  for (const int64_t size : shape)
+    if (size == 0) return 0;
+  const Extent extent = extent_of(shape, all, 0);
+  require(extent.first >= 0, "fused-product: strides must not be negative");
+  return checked_product(checked_add(extent.last, 1), 4);
+}
+
+}  // namespace
 
 KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget& target) {
-  struct State {
-    FusedPanels panels;
-    std::vector<float> start;
-    bool is_packed = false;
-  };
-  const auto state = std::make_shared<State>(State{FusedPanels(p.depth, p.columns, target.isa), {}});
-  state->start.resize(static_cast<size_t>(state->panels.padded()));
+  const auto state = std::make_shared<Products>(p, target);
   KernelProgram program;
   program.arguments = {
-      {.name = "source", .bytes = checked_product(p.rows, p.depth, 4), .alignment = 4},
-      {.name = "weights", .bytes = checked_product(p.columns, p.depth, 4), .alignment = 4},
+      {.name = "source", .bytes = reached(p.shape, p.source_strides, {p.rows, p.depth}, true), .alignment = 4},
+      {.name = "weights", .bytes = reached(p.shape, p.weights_strides, {p.depth, p.columns}, false), .alignment = 4},
       {.name = "bias", .bytes = checked_product(p.columns, 4), .alignment = 4, .required = false},
-      {.name = "destination", .bytes = checked_product(p.rows, p.columns, 4), .access = Access::write, .alignment = 4}};
-  program.prepare = [state](Addresses a, const Owners&) {
-    if (a[1] == nullptr) return;
-    state->panels.pack(reinterpret_cast<const float*>(a[1]));
-    state->is_packed = true;
-  };
-  program.run = [=, threads = target.threads](Addresses a) {
-    if (!state->is_packed) state->panels.pack(reinterpret_cast<const float*>(a[1]));
-    if (a[2] != nullptr) std::copy_n(reinterpret_cast<const float*>(a[2]), p.columns, state->start.data());
-    parallel(threads, p.rows, p.depth * p.columns, 6, [&](int64_t begin, int64_t end, int) {
-      state->panels.multiply(end - begin, reinterpret_cast<const float*>(a[0]) + begin * p.depth, p.depth,
-                             state->start.data(), reinterpret_cast<float*>(a[3]) + begin * p.columns, p.columns);
-    });
-  };
+      {.name = "destination",
+       .bytes = reached(p.shape, p.destination_strides, {p.rows, p.columns}, true),
+       .access = Access::write,
+       .alignment = 4}};
+  program.prepare = [state](Addresses a, const Owners&) { state->prepare(a); };
+  program.run = [state](Addresses a) { state->run(a); };
   return program;
 }
 

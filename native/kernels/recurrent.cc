@@ -54,6 +54,21 @@ struct ResetProduct {
   }
 };
 
+// Weights [gates, hidden], packed.
+struct Gates {
+  FusedPanels panels;
+  int64_t hidden;
+  AlignedBuffer memory;
+
+  Gates(int64_t hidden_size, int64_t gates, Isa isa)
+      : panels(hidden_size, gates, isa), hidden(hidden_size), memory(checked_product(panels.size(), 4)) {}
+  void pack(const float* weights) const { panels.pack({weights, 1, hidden}, memory.as<float>()); }
+  void multiply(const float* state, const float* start, float* sums) const {
+    panels.multiply({.count = 1, .source = state, .source_step = 0, .destination = sums, .destination_step = 0},
+                    memory.as<float>(), start);
+  }
+};
+
 class Recurrence {
  public:
   Recurrence(const RecurrentParams& params, const KernelTarget& target)
@@ -69,7 +84,7 @@ class Recurrence {
       gates_of_.emplace_back(p_.hidden, together_, target.isa);
       candidates_of_.emplace_back(p_.hidden, rows_ - together_, target.isa);
     }
-    room_ = together_ + std::max(gates_of_[0].padded(), rows_ + candidates_of_[0].padded());
+    room_ = together_ + std::max(gates_of_[0].panels.padded(), rows_ + candidates_of_[0].panels.padded());
     scratch_ = AlignedBuffer(checked_product(threads_, checked_add(checked_multiply(2, room_), p_.hidden), 4));
   }
 
@@ -122,27 +137,27 @@ class Recurrence {
   // Sums are copied to where whole panels of them may be read.
   void step(const float* sums, int64_t direction, const float* own_bias, float* h, float* c, int thread) const {
     const int64_t hidden = p_.hidden;
-    const FusedPanels& gates_of = gates_of_[static_cast<size_t>(direction)];
+    const Gates& gates_of = gates_of_[static_cast<size_t>(direction)];
     float* starts = scratch_.as<float>() + thread * (2 * room_ + hidden);
     float* gates = starts + room_;
     std::copy_n(sums, rows_, starts);
     switch (p_.cell) {
       case RecurrentCell::lstm:
-        gates_of.multiply(1, h, 0, starts, gates, 0);
+        gates_of.multiply(h, starts, gates);
         lstm_(gates, hidden, c, h);
         return;
       case RecurrentCell::gru_linear:
         if (own_bias == nullptr) std::fill_n(starts + 2 * hidden, hidden, 0.0f);
         else std::copy_n(own_bias, hidden, starts + 2 * hidden);
-        gates_of.multiply(1, h, 0, starts, gates, 0);
+        gates_of.multiply(h, starts, gates);
         reset_product_(gates + hidden, sums + 2 * hidden, hidden, gates + 2 * hidden);
         gru_(gates, gates + 2 * hidden, hidden, h);
         return;
       case RecurrentCell::gru:
         float* scaled = gates + room_;
-        gates_of.multiply(1, h, 0, starts, gates, 0);
+        gates_of.multiply(h, starts, gates);
         reset_state_(gates + hidden, h, hidden, scaled);
-        candidates_of_[static_cast<size_t>(direction)].multiply(1, scaled, 0, starts + 2 * hidden, gates + 2 * hidden, 0);
+        candidates_of_[static_cast<size_t>(direction)].multiply(scaled, starts + 2 * hidden, gates + 2 * hidden);
         gru_(gates, gates + 2 * hidden, hidden, h);
         return;
     }
@@ -151,7 +166,7 @@ class Recurrence {
   RecurrentParams p_;
   int threads_;
   int64_t rows_, together_, room_ = 0;  // rows that one product computes; elements that hold all sums and whole panels
-  std::vector<FusedPanels> gates_of_, candidates_of_;
+  std::vector<Gates> gates_of_, candidates_of_;
   bool is_packed_ = false;
   void (*lstm_)(const float*, int64_t, float*, float*);
   void (*reset_state_)(const float*, const float*, int64_t, float*);

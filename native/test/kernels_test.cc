@@ -97,8 +97,19 @@ void elementwise() {
   check("resample", [=, size = random_int(1, 30), count = random_int(0, 30), a = coin(), b = coin()](auto& t) {
     return make_resample({a, b, outer, size, count, inner}, t);
   });
-  check("fused-product", [rows = random_int(0, 15), depth = random_int(0, 40), columns = random_int(1, 150)](auto& t) {
-    return make_fused_product({rows, depth, columns}, t);
+  // Heads side by side or one after another, and the weights with columns or the depth in a row.
+  check("fused-product", [a = random_int(1, 3), b = random_int(1, 3), rows = random_int(0, 30), depth = random_int(0, 40),
+                          columns = random_int(1, 150), beside = coin(), known = coin(), transposed = coin()](auto& t) {
+    const int64_t size = rows * columns, row = b * columns;
+    const std::vector<int64_t> steps = transposed ? std::vector<int64_t>{1, depth} : std::vector<int64_t>{columns, 1};
+    const int64_t matrix = known ? 0 : depth * columns;
+    return make_fused_product(
+        {{a, b}, rows, depth, columns, {rows * b * depth, depth, b * depth}, {b * matrix, matrix, steps[0], steps[1]},
+         beside ? std::vector<int64_t>{b * size, columns, row} : std::vector<int64_t>{b * size, size, columns}},
+        t);
+  });
+  check("fused-product of one matrix", [rows = random_int(0, 15), depth = random_int(0, 40), columns = random_int(1, 150)](auto& t) {
+    return make_fused_product({{}, rows, depth, columns, {depth}, {1, depth}, {columns}}, t);
   });
   check("recurrent", [cell = random_int(0, 2), length = random_int(0, 4), batch = random_int(1, 3),
                       hidden = random_int(1, 70), directions = random_int(1, 2), a = coin()](auto& t) {
@@ -224,11 +235,9 @@ void windows() {
                                        kernel, strides, dilations, begin, transposed},
                                       t);
   });
-  check("float-product", [=, transposed = coin(), by_batch = coin()](auto& t) {
-    const int64_t count = by_batch ? 1 : groups;
+  check("float-product", [=, transposed = coin()](auto& t) {
     return make_float_product(
-        {2, count * 3, count * outputs, count, input, output, kernel, strides, dilations, begin, transposed, by_batch},
-        t);
+        {2, groups * 3, groups * outputs, groups, input, output, kernel, strides, dilations, begin, transposed}, t);
   });
   const auto size = random_tuple<2>(1, 10), taps = coin() ? Pair{3, 3} : random_tuple<2>(1, 6),
              steps = random_tuple<2>(1, 2);

@@ -1,5 +1,5 @@
 /**
- * Products of floats. Some have one meaning, the sum in binary64 that the operator states: those in front of a quantization, a
+ * Products of floats. Some have one meaning, the sum that the operator states: those in front of a quantization, a
  * cast, a comparison or a rounding. There the last bit of a sum can move a result by a whole step, and the last bit of a dynamic
  * scale every value that is quantized with it. Elsewhere a primitive sums in binary32, in an order of its own, unless it would
  * multiply pads by weights that may be infinite, or taps of 0 by values that may not be finite (transposed convolutions).

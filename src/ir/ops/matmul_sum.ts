@@ -1,5 +1,6 @@
 /** The shape and the sum of a matrix product with numpy's rules: rank-1 operands and broadcast batches. */
 
+import { fusedMultiplyAdd } from '../../numerics/index.ts';
 import { atChannel, sizeOf } from '../../tensors/index.ts';
 import type { Refuse } from '../define_op.ts';
 import type { Shape } from '../types.ts';
@@ -118,6 +119,27 @@ function addTwoLines(block: Block, one: Line, other: Line): void {
   }
   addLine(block, one, even);
   addLine(block, other, even);
+}
+
+/** y[…, i, j] = Σ_k a[…, i, k] · b[…, k, j] of binary32 numbers: from +0 on, each product is added in the order of k and rounded together with the sum before it. */
+export function fusedMatmulSum({ a, aShape, b, bShape }: MatmulOptions): Float32Array {
+  const [aFull, bFull] = [asMatrices(aShape, 'row'), asMatrices(bShape, 'column')];
+  const [m, k, n] = [aFull[aFull.length - 2], aFull[aFull.length - 1], bFull[bFull.length - 1]];
+  const [aBatch, bBatch] = [aFull.slice(0, -2), bFull.slice(0, -2)];
+  const batch = broadcastShape([aBatch, bBatch], neverRefuses) as readonly number[];
+  const y = new Float32Array(sizeOf(batch) * m * n);
+  for (let t = 0; t < sizeOf(batch); t++) {
+    const [aBase, bBase] = [batchIndex(t, batch, aBatch) * m * k, batchIndex(t, batch, bBatch) * k * n];
+    for (let i = 0; i < m; i++) {
+      const to = (t * m + i) * n;
+      for (let c = 0; c < k; c++) {
+        const x = a[aBase + i * k + c];
+        const row = bBase + c * n;
+        for (let j = 0; j < n; j++) y[to + j] = fusedMultiplyAdd(x, b[row + j], y[to + j]);
+      }
+    }
+  }
+  return y;
 }
 
 /** The matrix of `own` that the `flat`-th matrix of the broadcast `batch` reads. */

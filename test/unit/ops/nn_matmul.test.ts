@@ -51,9 +51,14 @@ describe('nn.matmul', () => {
     );
   });
 
-  it('sums floats without intermediate roundings', () => {
-    const a = tensor('f32', [2 ** 24, 1, -(2 ** 24)], [1, 3]);
-    expect(listOf(evaluate(nnMatmul, [a, tensor('f32', [1, 1, 1], [3, 1])]))).toEqual([1]);
+  it('of f32 rounds each sum, in the order of k, and no product', () => {
+    const ones = tensor('f32', [1, 1, 1], [3, 1]);
+    expect(listOf(evaluate(nnMatmul, [tensor('f32', [2 ** 24, 1, -(2 ** 24)], [1, 3]), ones]))).toEqual([0]);
+    expect(listOf(evaluate(nnMatmul, [tensor('f32', [2 ** 24, -(2 ** 24), 1], [1, 3]), ones]))).toEqual([1]);
+    const near = 1 + 2 ** -12;
+    expect(
+      listOf(evaluate(nnMatmul, [tensor('f32', [-1, 1, near], [1, 3]), tensor('f32', [1, 0, near], [3, 1])])),
+    ).toEqual([2 ** -11 + 2 ** -24]);
   });
 
   it('of f64 keeps bits that f32 rounds away, and the two do not mix', () => {

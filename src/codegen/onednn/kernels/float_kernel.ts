@@ -9,9 +9,9 @@ export type FloatKernel =
       readonly operation: 'max' | 'average-include-padding' | 'average-exclude-padding';
       readonly padsEnd: Three;
     })
-  /** Convolutions, transposed convolutions and matrix products of f32, channels last: per result the bias, then Σ over channels and
+  /** Convolutions and transposed convolutions of f32, channels last: per result the bias, then Σ over channels and
    *  within them over the taps inside the input, ascending, in binary64 (where each product is exact), rounded once. Arguments
-   *  source, `weights` f32[groups, channels / groups, kernel…, outputs / groups] (by batch: one such for each element of it),
+   *  source, `weights` f32[groups, channels / groups, kernel…, outputs / groups],
    *  `bias` f32[outputs] [?]. Padding is skipped, so that it meets no infinite weight. */
   | {
       readonly name: 'float-product';
@@ -26,11 +26,21 @@ export type FloatKernel =
       readonly dilations: Three;
       readonly padsBegin: Three;
       readonly transposed: boolean;
-      readonly weightsByBatch: boolean;
     }
-  /** Rows times a matrix: bias + Σ source[row, k]·weights[column, k], each product added in the order of k and rounded together with the sum
-   *  before it. Arguments source f32[rows, depth], `weights` f32[columns, depth], `bias` f32[columns] [?]. */
-  | { readonly name: 'fused-product'; readonly rows: number; readonly depth: number; readonly columns: number }
+  /** Batches of matrix products: bias + Σ source[row, k]·weights[k, column], each product added in the order of k and rounded together with the
+   *  sum before it. Strides go along the axes of `shape`, then of source and destination from row to row, of the weights along the depth and
+   *  from column to column; the depth of the source and the columns of the destination lie one after another. Arguments source, `weights`,
+   *  `bias` f32[columns] [?]. */
+  | {
+      readonly name: 'fused-product';
+      readonly shape: readonly number[];
+      readonly rows: number;
+      readonly depth: number;
+      readonly columns: number;
+      readonly sourceStrides: readonly number[];
+      readonly weightsStrides: readonly number[];
+      readonly destinationStrides: readonly number[];
+    }
   /** The steps of a recurrent layer behind the sums of its input, as ir/ops/recurrence.ts states them, in all directions: the only one
    *  goes backwards where it is said, a second one always. Arguments `sums` f32[length, batch, directions, gates·hidden], `weights`
    *  f32[directions, gates·hidden, hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,

@@ -1,4 +1,4 @@
-/** Products of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
+/** Convolutions of floats by the kernel whose sums are the interpreter's: where a quantization lies behind, or a weight is not finite. */
 
 import {
   copyStrided,
@@ -6,7 +6,6 @@ import {
   layoutOf,
   type nnConv,
   nnConvTranspose,
-  type nnMatmul,
   type ProductLayout,
   sizeOf,
   stridesOf,
@@ -38,7 +37,6 @@ export function recordConvProduct({ x, w, bias, y, attrs, node }: View<typeof nn
     dilations: three(attrs.dilations, 1),
     padsBegin: three(attrs.pads.slice(0, kernel.length), 0),
     transposed,
-    weightsByBatch: false,
   };
   r.kernel(
     { name: 'float-product', ...product },
@@ -61,54 +59,6 @@ function tapsOfChannels(r: Recorder, w: ValueId, of: ProductLayout): Buffer {
   const data = new Float32Array(constant.data.length);
   copyStrided(shape, constant.data, { offset: 0, strides }, data, { offset: 0, strides: stridesOf(shape) });
   return r.data(tensor('f32', data));
-}
-
-export function recordMatmulProduct({ a, b, y }: View<typeof nnMatmul>, r: Recorder): void {
-  const left = asMatrices(r.shape(a), (size) => [1, size]);
-  const right = asMatrices(r.shape(b), (size) => [size, 1]);
-  const [rows, depth] = left.slice(-2);
-  const columns = right[right.length - 1];
-  const matrices = sizeOf(r.shape(y)) / (rows * columns);
-  // One matrix for all: the batch is more rows.
-  const isOne = sizeOf(right) === depth * columns;
-  const batch = isOne ? 1 : matrices;
-  const length = isOne ? matrices * rows : rows;
-  r.kernel(
-    {
-      name: 'float-product',
-      batch,
-      channels: depth,
-      outputs: columns,
-      groups: 1,
-      input: [1, 1, length],
-      output: [1, 1, length],
-      kernel: [1, 1, 1],
-      strides: [1, 1, 1],
-      dilations: [1, 1, 1],
-      padsBegin: [0, 0, 0],
-      transposed: false,
-      weightsByBatch: !isOne,
-    },
-    {
-      source: repeated(r, a, left, right),
-      weights: isOne ? r.use(b, 'row-major') : repeated(r, b, right, left),
-      destination: r.define(y, 'row-major'),
-    },
-  );
-}
-
-const asMatrices = (shape: readonly number[], vector: (size: number) => number[]): readonly number[] =>
-  shape.length === 1 ? vector(shape[0]) : shape;
-
-/** Matrices repeated for every batch that the other operand has. */
-function repeated(r: Recorder, id: ValueId, own: readonly number[], other: readonly number[]): Buffer {
-  const rank = Math.max(own.length, other.length) - 2;
-  const batch = (shape: readonly number[]) => [...Array(rank - shape.length + 2).fill(1), ...shape.slice(0, -2)];
-  const [mine, theirs] = [batch(own), batch(other)];
-  if (mine.every((size, axis) => size === theirs[axis] || theirs[axis] === 1)) return r.use(id, 'row-major');
-  const matrix = sizeOf(own.slice(-2));
-  const strides = stridesOf([...mine, matrix]).map((stride, axis) => (axis < rank && mine[axis] === 1 ? 0 : stride));
-  return copied(r, id, [...mine.map((size, axis) => Math.max(size, theirs[axis])), matrix], strides);
 }
 
 function copied(r: Recorder, id: ValueId, shape: readonly number[], sourceStrides: readonly number[]): Buffer {

@@ -18,7 +18,7 @@ import type { Buffer, Recorder } from '../recorder.ts';
 import { halvedAtRunTime, type Operands, operandsOf } from '../saturation.ts';
 import { filterView } from '../saturation_pairs.ts';
 import { type Created, recordBareSum } from './bare_sum.ts';
-import { recordMatmulProduct } from './float_product.ts';
+import { recordFusedMatmul } from './fused_matmul.ts';
 import type { Lowering } from './lowering.ts';
 import { recordOurMatmul } from './our_products.ts';
 import { holdsResults, lowerProduct, type ProductPrimitives } from './product.ts';
@@ -64,7 +64,7 @@ export const floatMatmul: Lowering<typeof nnMatmul> = {
     const { a, b, y, node } = view;
     const isVector = [a, b].some((id) => r.shape(id).length < 2);
     if (isVector || hasOneMeaning(r.graph, node)) {
-      recordMatmulProduct(view, r);
+      recordFusedMatmul(view, r);
       return;
     }
     const shape = r.shape(y);

@@ -34,8 +34,18 @@ function record(
   const aloneFrom = cell === 'gru-linear' ? 2 * hidden : rows;
   const biases = bias === undefined ? undefined : biasesOf(r, bias, rows, aloneFrom);
   const sums = r.scratch(Math.max(1, 4 * length * batch * directions * rows));
+  const columns = directions * rows;
   r.kernel(
-    { name: 'fused-product', rows: length * batch, depth: size, columns: directions * rows },
+    {
+      name: 'fused-product',
+      shape: [],
+      rows: length * batch,
+      depth: size,
+      columns,
+      sourceStrides: [size],
+      weightsStrides: [1, size],
+      destinationStrides: [columns],
+    },
     {
       source: r.use(x, 'row-major'),
       weights: r.use(w, 'row-major'),
