@@ -27,11 +27,10 @@ KernelProgram dequantize(const Reader& r) {
 KernelProgram requantize(const Reader& r) {
   static constexpr std::pair<const char*, Arithmetic> kArithmetics[] = {
       {"f32", Arithmetic::f32}, {"f64", Arithmetic::f64}, {"fixed", Arithmetic::fixed}};
-  static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
   const OutputType type = r.output_type("type");
   return make_requantize(
       {type, r.size("outer"), r.size("channels"), r.size("inner"), r.size("groups", 1), r.size("mapRows"),
-       r.requantization(type), r.chosen("arithmetic", kArithmetics), r.rounding(), r.chosen("zeroPointAt", kPlaces)},
+       r.requantization(type), r.chosen("arithmetic", kArithmetics), r.rounding()},
       r.target);
 }
 
@@ -206,6 +205,7 @@ const KernelReaders kQuantizedReaders = {
     {"rescale", rescale},
     {"qlinear-add", qlinear_binary<QLinearOperation::add>},
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
+    {"dequantized-add", qlinear_binary<QLinearOperation::dequantized_add>},
     {"byte-sum", byte_sum},
     {"byte-product", byte_product},
     {"binary-table", binary_table},

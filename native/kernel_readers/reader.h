@@ -91,6 +91,8 @@ class Reader {
     to.zero_point = zero_point("zeroPoint", type);
     to.low = static_cast<int32_t>((*this)["low"].integer(low, high));
     to.high = static_cast<int32_t>((*this)["high"].integer(to.low, high));
+    static constexpr std::pair<const char*, bool> kPlaces[] = {{"after", false}, {"before", true}};
+    to.zero_point_before = chosen("zeroPointAt", kPlaces);
     return to;
   }
 

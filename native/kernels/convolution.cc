@@ -1,4 +1,5 @@
 #include "kernels/convolution.h"
+#include "kernels/rounding.h"
 
 namespace unskew {
 
@@ -9,8 +10,15 @@ constexpr int64_t kScalarChannels = 64;
 void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int64_t block,
                     int64_t begin, int64_t end) {
   const ConvolutionParams& p = plan.p;
-  const auto low = static_cast<float>(p.to.low - p.to.zero_point),
-             high = static_cast<float>(p.to.high - p.to.zero_point);
+  const End to = end_of(p.to);
+  const Plain plain(to);
+  const InFloat<Rounding::half_even> stepped(to);
+  const Factors factors{.multiplier = plan.plain_multiplier.data(),
+                        .factor = nullptr,
+                        .mantissa = nullptr,
+                        .scale = plan.plain_scale.data(),
+                        .offset = plan.plain_offset.data(),
+                        .shift = nullptr};
   const ChannelBlock& channels = plan.blocks[block];
   const auto value = [&](int64_t at) { return value_of(p.source_type, source + at); };
   for (int64_t position = begin; position < end; position++) {
@@ -37,7 +45,7 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
         destination[plan.slice.offset + position * plan.slice.stride + o] =
-            static_cast<uint8_t>(requantize_value(sum, plan.plain_multiplier[o], low, high, p.to.zero_point));
+            static_cast<uint8_t>(plan.stepped ? stepped(sum, factors, o) : plain(sum, factors, o));
       }
     }
   }
@@ -62,11 +70,13 @@ void spread_weights(ConvolutionPlan& plan, const uint8_t* weights) {
   }
 }
 
+// The argument `scale`; `offset` is the next one.
+size_t first_step(const ConvolutionParams& p) { return p.source_zero_point ? 6 : 7; }
+
 void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a,
              const Owners& owners) {
   const bool is_unsigned = p.weights_type == ByteType::u8;
   const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
-  const auto* multiplier = reinterpret_cast<const float*>(a[3]);
   plan.p = p;
   plan.slice = slice_or_whole(p.slice, p.outputs);
   plan.inputs = p.channels / p.groups;
@@ -78,8 +88,17 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
   }
   plan.plain_bias.assign(p.outputs, 0);
   if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
-  plan.plain_multiplier.assign(p.outputs, 1);
-  if (multiplier != nullptr) std::copy_n(multiplier, p.outputs, plan.plain_multiplier.data());
+  const auto assign = [&](std::vector<float>& to, size_t argument, float absent) {
+    to.assign(p.outputs, absent);
+    if (a[argument] != nullptr) std::copy_n(reinterpret_cast<const float*>(a[argument]), p.outputs, to.data());
+  };
+  assign(plan.plain_multiplier, 3, 1);
+  const size_t steps = first_step(p);
+  plan.stepped = has_stepped_end(p.type, p.to, a, steps);
+  if (plan.stepped) {
+    assign(plan.plain_scale, steps, 1);
+    assign(plan.plain_offset, steps + 1, 0);
+  }
   if (target.isa == Isa::avx512) {
     prepare_convolution_avx512(plan, target, a, owners);
   } else {
@@ -115,7 +134,7 @@ void set_factors(ConvolutionPlan& plan, const FloatFactors& factors) {
   plan.factors = factors;
   if (plan.offset == nullptr) return;
   for (const ChannelBlock& block : plan.blocks) {
-    copy_factors(*plan.p.floats, factors, block.first, block.count, plan.multiplier->as<float>() + block.lane,
+    copy_factors(*plan.p.floats, factors, block.first, block.count, plan.scale->as<float>() + block.lane,
                  plan.offset->as<float>() + block.lane);
   }
 }
@@ -171,11 +190,9 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
       {.name = "destination", .bytes = result, .access = Access::write, .alignment = element},
       {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
-  const size_t factors = program.arguments.size();
-  if (p.floats) {
-    const auto more = scaled_end_arguments(*p.floats, p.outputs);
-    program.arguments.insert(program.arguments.end(), more.begin(), more.end());
-  }
+  const size_t factors = first_step(p);
+  const auto more = p.floats ? scaled_end_arguments(*p.floats, p.outputs) : step_arguments(p.type, p.outputs);
+  program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   auto plan = std::make_shared<ConvolutionPlan>();
   program.prepare = [=](Addresses a, const Owners& owners) { prepare(*plan, p, target, a, owners); };
   program.run = [=](Addresses a) {

@@ -72,7 +72,9 @@ struct ConvolutionPlan {
   std::vector<int16_t> plain_weights;   // [output channels, inputs, taps]: without their zero point; of the scalar version
   std::vector<int32_t> plain_zero_points;  // [output channels], of the weights as s8
   std::vector<int32_t> plain_bias;      // [output channels]
-  std::vector<float> plain_multiplier;  // [output channels]
+  // [output channels]; of a stepped end of bytes the last two as well.
+  std::vector<float> plain_multiplier, plain_scale, plain_offset;
+  bool stepped = false;  // whether the end of bytes has a scale or an offset, or adds its zero point before it rounds
   int32_t source_zero_point = 0;        // of the parameters, or of the run
   FloatFactors factors{};               // of the run, where the end is float
   // The fields of the vector version, by lane.
@@ -86,8 +88,8 @@ struct ConvolutionPlan {
   std::unique_ptr<AlignedBuffer> inside;  // s32 [class][lane]: Σ of the weights of the taps inside
   std::unique_ptr<AlignedBuffer> bias;    // s32 [lane]
   std::unique_ptr<AlignedBuffer> base;    // s32 [class][lane]: bias − zero point · inside
-  std::unique_ptr<AlignedBuffer> multiplier;  // f32 [lane]; of a float end the scale
-  std::unique_ptr<AlignedBuffer> offset;      // f32 [lane], of a float end
+  std::unique_ptr<AlignedBuffer> multiplier;     // f32 [lane]
+  std::unique_ptr<AlignedBuffer> scale, offset;  // f32 [lane], of a stepped end or one in floats
   std::unique_ptr<AlignedBuffer> padding;     // what a tap outside the input reads: zeros
   // Bytes of the source that a window reads one after another: the channels of a tap, or of all taps of a kernel row
   // where these are few.
@@ -98,6 +100,7 @@ struct ConvolutionPlan {
   bool overflows = true;   // whether some accumulator times its multiplier may leave the range of s32
 
   int64_t taps() const { return p.kernel[0] * p.kernel[1]; }
+  bool has_steps() const { return stepped || p.floats; }
 };
 
 // Each version sets blocks, positions and compute, and packs the plain constants.

@@ -139,6 +139,10 @@ void finish_block(ConvolutionPlan& plan, const ChannelBlock& block, const std::v
       }
       plan.bias->as<int32_t>()[block.lane + at] = plan.plain_bias[o];
       plan.multiplier->as<float>()[block.lane + at] = plan.plain_multiplier[o];
+      if (plan.stepped) {
+        plan.scale->as<float>()[block.lane + at] = plan.plain_scale[o];
+        plan.offset->as<float>()[block.lane + at] = plan.plain_offset[o];
+      }
       if (plan.sums.factors != nullptr) {
         const int32_t factor = -plan.plain_zero_points[o];
         plan.sums.factors->as<int32_t>()[block.lane + at] = plan.sums.wide ? factor : WindowSums::pack_factor(factor);
@@ -233,7 +237,10 @@ Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   for (WindowStart& row : plan.rows) row.base *= column_classes * plan.lanes;
   for (WindowStart& column : plan.columns) column.base *= plan.lanes;
   plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
-  if (p.floats) plan.offset = std::make_unique<AlignedBuffer>(plan.lanes * 4);
+  if (plan.has_steps()) {
+    plan.scale = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
+    plan.offset = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
+  }
   plan.padding = std::make_unique<AlignedBuffer>(steps * 4);
   if (p.source_type == ByteType::s8) std::memset(plan.padding->data(), 128, static_cast<size_t>(steps * 4));
   if (plan.sums.wanted) {

@@ -29,6 +29,7 @@ class Part : WindowWalk {
         block_(block),
         destination_(destination),
         finish_(plan.p.to),
+        factors_{lanes(plan.multiplier), lanes(plan.scale), lanes(plan.offset)},
         inputs_(plan.inputs),
         mask_(first_lanes(block.count)) {
     if (plan.sums.sums != nullptr) sums_ = plan.sums.sums->as<int32_t>() + block.group * plan.sums.positions;
@@ -68,6 +69,10 @@ class Part : WindowWalk {
   }
 
  private:
+  const float* lanes(const std::unique_ptr<AlignedBuffer>& of) const {
+    return of == nullptr ? nullptr : of->as<float>() + block_.lane;
+  }
+
   using Accumulators = __m512i[kPositions][kVectors];
 
   // The windows of the positions.
@@ -316,13 +321,16 @@ class Part : WindowWalk {
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store(const Accumulators& acc, int64_t first, int count) const {
     switch (p_.type) {
       case OutputType::s32: return p_.floats ? store_floats(acc, first, count) : store_sums(acc, first, count);
-      case OutputType::s8:
-        return plan_.overflows ? store_bytes<OutputType::s8, true>(acc, first, count)
-                               : store_bytes<OutputType::s8, false>(acc, first, count);
-      default:
-        return plan_.overflows ? store_bytes<OutputType::u8, true>(acc, first, count)
-                               : store_bytes<OutputType::u8, false>(acc, first, count);
+      case OutputType::s8: return store_type<OutputType::s8>(acc, first, count);
+      default: return store_type<OutputType::u8>(acc, first, count);
     }
+  }
+
+  template <OutputType kType>
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void store_type(const Accumulators& acc, int64_t first, int count) const {
+    if (plan_.stepped) return store_bytes<kType, ByteEnd::stepped>(acc, first, count);
+    return plan_.overflows ? store_bytes<kType, ByteEnd::clamped>(acc, first, count)
+                           : store_bytes<kType, ByteEnd::plain>(acc, first, count);
   }
 
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_sums(const Accumulators& acc, int64_t first, int count) const {
@@ -340,7 +348,7 @@ class Part : WindowWalk {
     const FloatFinish finish(*p_.floats);
     auto* to = reinterpret_cast<int32_t*>(destination_) + first * p_.outputs + block_.first;
     repeat<kVectors>([&](auto v) UNSKEW_BODY {
-      const __m512 scale = _mm512_load_ps(plan_.multiplier->as<float>() + block_.lane + v * 16);
+      const __m512 scale = _mm512_load_ps(plan_.scale->as<float>() + block_.lane + v * 16);
       const __m512 offset = _mm512_load_ps(plan_.offset->as<float>() + block_.lane + v * 16);
       repeat<kPositions>([&](auto k) UNSKEW_BODY {
         if (k >= count) return;
@@ -350,7 +358,7 @@ class Part : WindowWalk {
     });
   }
 
-  template <OutputType kType, bool kOverflows>
+  template <OutputType kType, ByteEnd kEnd>
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_bytes(const Accumulators& acc, int64_t first,
                                                                int count) const {
     // Copies, since bytes that are written might be anything's.
@@ -358,18 +366,18 @@ class Part : WindowWalk {
     const int64_t stride = plan_.slice.stride;
     const __mmask64 mask = mask_;
     const bool is_full = block_.count == kVectors * 16;
-    const float* multiplier = plan_.multiplier->as<float>() + block_.lane;
+    const LaneFactors factors = factors_;
     uint8_t* to = destination_ + plan_.slice.offset + first * stride + block_.first;
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       if (k >= count) return;
       __m512i own[kVectors];
       repeat<kVectors>([&](auto v) UNSKEW_BODY { own[v] = acc[k][v]; });
-      __m512i bytes = finish.template bytes<kType, kOverflows, kVectors>(own, multiplier, 16);
+      __m512i bytes = finish.template bytes<kType, kEnd, kVectors>(own, factors, 16);
       // Bytes lie as (vector 0, 1, 2, 3) in each lane of 16. Fewer vectors than four are wanted one after another.
       const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
       if constexpr (kVectors < 4) bytes = _mm512_permutexvar_epi32(order, bytes);
       if (is_full) {
-        store_full(to, bytes);
+        store_vectors<kVectors>(to, bytes);
       } else {
         _mm512_mask_storeu_epi8(to, mask, bytes);
       }
@@ -377,19 +385,10 @@ class Part : WindowWalk {
     });
   }
 
-  // The first 16 · kVectors bytes. Stores with masks take longer.
-  [[gnu::always_inline]] UNSKEW_AVX512 inline static void store_full(uint8_t* to, __m512i bytes) {
-    if constexpr (kVectors == 4) _mm512_storeu_si512(to, bytes);
-    if constexpr (kVectors == 2 || kVectors == 3)
-      _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_castsi512_si256(bytes));
-    if constexpr (kVectors == 3)
-      _mm_storeu_si128(reinterpret_cast<__m128i*>(to + 32), _mm512_extracti32x4_epi32(bytes, 2));
-    if constexpr (kVectors == 1) _mm_storeu_si128(reinterpret_cast<__m128i*>(to), _mm512_castsi512_si128(bytes));
-  }
-
   const ChannelBlock& block_;
   uint8_t* destination_;
   Finish finish_;
+  LaneFactors factors_;
   int64_t inputs_;
   __mmask64 mask_;                 // of the channels there are
   const int32_t* sums_ = nullptr;  // of the windows of the group, where weights have zero points

@@ -6,8 +6,10 @@ namespace {
 
 void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t, int) {
   const DepthwiseParams& p = plan.p;
-  const Requantization& to = p.to;
-  const auto low = static_cast<float>(to.low - to.zero_point), high = static_cast<float>(to.high - to.zero_point);
+  const End to = end_of(p.to);
+  const Plain plain(to);
+  const InFloat<Rounding::half_even> stepped(to);
+  const Factors factors = plan.factors();
   const int64_t taps = p.kernel[0] * p.kernel[1], n = row / p.output[0];
   const auto value = [&](int64_t at) { return value_of(p.source_type, source + at); };
   for (int64_t x = 0; x < p.output[1]; x++) {
@@ -27,12 +29,14 @@ void compute_scalar(const DepthwisePlan& plan, const uint8_t* source, uint8_t* d
       } else if (p.type == OutputType::s32) {
         reinterpret_cast<int32_t*>(destination)[at] = sum;
       } else {
-        const float multiplier = plan.multiplier->as<float>()[o];
-        destination[at] = static_cast<uint8_t>(requantize_value(sum, multiplier, low, high, to.zero_point));
+        destination[at] = static_cast<uint8_t>(plan.stepped ? stepped(sum, factors, o) : plain(sum, factors, o));
       }
     }
   }
 }
+
+// The argument `scale`; `offset` is the next one.
+size_t first_step(const DepthwiseParams& p) { return p.source_zero_point ? 6 : 7; }
 
 std::shared_ptr<DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTarget& target, int64_t outputs,
                                              int64_t begin, int64_t end, Addresses a) {
@@ -70,6 +74,18 @@ std::shared_ptr<DepthwisePlan> prepare(const DepthwiseParams& p, const KernelTar
       // A NaN multiplier takes the path that clamps.
       plan.overflows = plan.overflows || !(magnitude * std::abs(multiplier[o]) < 2e9);
     }
+  }
+  const size_t steps = first_step(p);
+  plan.stepped = has_stepped_end(p.type, p.to, a, steps);
+  if (plan.stepped) {
+    const auto make = [&](const uint8_t* from, float absent) {
+      auto made = std::make_unique<AlignedBuffer>(outputs * 4);
+      std::fill_n(made->as<float>(), outputs, absent);
+      if (from != nullptr) std::copy_n(reinterpret_cast<const float*>(from), outputs, made->as<float>());
+      return made;
+    };
+    plan.scale = make(a[steps], 1);
+    plan.offset = make(a[steps + 1], 0);
   }
   const bool done = (target.isa == Isa::avx512 && prepare_depthwise_avx512(plan)) ||
                     (target.isa != Isa::scalar && prepare_depthwise_avx2(plan));
@@ -113,11 +129,9 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
        .alignment = element},
       {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
-  const size_t factors = program.arguments.size();
-  if (p.floats) {
-    const auto more = scaled_end_arguments(*p.floats, outputs);
-    program.arguments.insert(program.arguments.end(), more.begin(), more.end());
-  }
+  const size_t factors = first_step(p);
+  const auto more = p.floats ? scaled_end_arguments(*p.floats, outputs) : step_arguments(p.type, outputs);
+  program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   auto plans = std::make_shared<std::vector<std::shared_ptr<DepthwisePlan>>>();
   program.prepare = [=](Addresses a, const Owners&) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;

@@ -1,7 +1,7 @@
 // The parts of the depthwise kernel: data prepared from the constants, and one function per version.
 #pragma once
 
-#include "kernels/elementwise.h"
+#include "kernels/rounding.h"
 
 namespace unskew {
 
@@ -32,9 +32,10 @@ struct DepthwisePlan {
   std::unique_ptr<AlignedBuffer> base;        // s32: bias − source zero point · Σ weights
   bool shifts = false;                        // whether the version reads s8 sources as source + 128
   int32_t source_zero_point = 0;              // of the parameters, or of the run
-  // Of a float end: f32 of the channels from `begin` on, in their order.
+  // f32. Of a stepped end like the multiplier; of one in floats of the channels from `begin` on, in their order.
   std::unique_ptr<AlignedBuffer> scale, offset;
   std::unique_ptr<AlignedBuffer> multiplier;  // f32
+  bool stepped = false;  // whether the end of bytes has a scale or an offset, or adds its zero point before it rounds
   std::unique_ptr<AlignedBuffer> padding;     // bytes of the source zero point
   std::unique_ptr<AlignedBuffer> scratch;     // scratch_bytes for each thread
   int64_t scratch_bytes = 0;
@@ -58,6 +59,11 @@ struct DepthwisePlan {
     for (int64_t i = 0; i < base->bytes() / 4; i++)
       to[i] = wrapping_subtract(added[i], wrapping_multiply(shifted, sums[i]));
     if (padding != nullptr) std::memset(padding->data(), zero_point, static_cast<size_t>(padding->bytes()));
+  }
+  // Of the versions that keep them in the order of the channels.
+  Factors factors() const {
+    const auto floats = [](const std::unique_ptr<AlignedBuffer>& of) { return of ? of->as<float>() : nullptr; };
+    return {floats(multiplier), nullptr, nullptr, floats(scale), floats(offset), nullptr};
   }
   int64_t blocks() const { return (end - begin + block_width - 1) / block_width; }
   int64_t input_row(int64_t row, int64_t tap) const {

@@ -17,15 +17,29 @@ struct AccumulateTap {
   }
 };
 
+template <class Recipe>
 struct Finish {
-  UNSKEW_INLINE static void run(const int32_t* sums, const float* multiplier, const Requantization& to,
+  UNSKEW_INLINE static void run(const int32_t* sums, const Factors& factors, const Requantization& to,
                                 uint8_t* result) {
-    const auto low = static_cast<float>(to.low - to.zero_point), high = static_cast<float>(to.high - to.zero_point);
-    const int32_t zero_point = to.zero_point;
-    for (int64_t c = 0; c < kBlock; c++) {
-      result[c] = static_cast<uint8_t>(requantize_value(sums[c], multiplier[c], low, high, zero_point));
-    }
+    const Recipe recipe(end_of(to));
+    const Factors own = factors;
+    for (int64_t c = 0; c < kBlock; c++) result[c] = static_cast<uint8_t>(recipe(sums[c], own, c));
   }
+};
+
+// The factors of the channels of a block, and any numbers behind the last one.
+struct BlockFactors {
+  alignas(64) float multiplier[kBlock] = {}, scale[kBlock] = {}, offset[kBlock] = {};
+
+  BlockFactors(const Factors& all, int64_t first, int64_t width) {
+    const auto copy = [&](const float* from, float* to) {
+      if (from != nullptr) std::copy_n(from + first, width, to);
+    };
+    copy(all.multiplier, multiplier);
+    copy(all.scale, scale);
+    copy(all.offset, offset);
+  }
+  Factors factors() const { return {multiplier, nullptr, nullptr, scale, offset, nullptr}; }
 };
 
 template <class S>
@@ -37,10 +51,10 @@ UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8
   const auto* weights = plan.weights->as<int16_t>() + block * taps * kBlock;
   const auto* padding = plan.padding->as<S>();
   alignas(64) int32_t sums[kBlock];
-  alignas(64) float multiplier[kBlock] = {};
   alignas(64) uint8_t result[kBlock];
   alignas(64) S partial[kBlock] = {};
-  std::copy_n(plan.multiplier->as<float>() + first, width, multiplier);
+  const BlockFactors factors(p.floats ? Factors{} : plan.factors(), first, width);
+  const auto finish = plan.stepped ? Finish<InFloat<Rounding::half_even>>::run : Finish<Plain>::run;
   for (int64_t x = 0; x < p.output[1]; x++) {
     std::fill_n(sums, kBlock, 0);
     std::copy_n(plan.base->as<int32_t>() + first, width, sums);
@@ -65,7 +79,7 @@ UNSKEW_AVX2 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8
     } else if (p.type == OutputType::s32) {
       std::copy_n(sums, width, reinterpret_cast<int32_t*>(destination) + at);
     } else {
-      Finish::run(sums, multiplier, p.to, result);
+      finish(sums, factors.factors(), p.to, result);
       std::copy_n(result, width, destination + at);
     }
   }

@@ -105,6 +105,10 @@ struct Row {
     }
   }
 
+  const float* lanes(const std::unique_ptr<AlignedBuffer>& of) const {
+    return of == nullptr ? nullptr : of->as<float>() + block * Block::kWidth;
+  }
+
   template <class Size>
   const __m512i* weights_of(const Size& size, int64_t next, int64_t part) const {
     return plan.weights->as<__m512i>() +
@@ -112,19 +116,18 @@ struct Row {
   }
 
   // The output columns [x, x + width), whose first window starts at scratch column 0, of output row `row` + next.
-  template <class Size, OutputType kType, bool kOverflows>
+  template <class Size, OutputType kType, ByteEnd kEnd>
   UNSKEW_AVX512 void outputs(int64_t x, int64_t width, int64_t next) const {
     const int64_t first = plan.begin + block * Block::kWidth;
     const Size size(plan.p, groups);
-    const Columns<Block, Size, kType, kOverflows> columns = {
+    const Columns<Block, Size, kType, kEnd> columns = {
         .size = size,
         .scratch = scratch,
         .weights = weights_of(size, next, 0),
         .second = weights_of(size, next, 1),
         .base = plan.base->as<__m512i>() + block * Block::kVectors,
         .finish = Finish(plan.p.to),
-        .multiplier = (plan.p.floats ? plan.scale : plan.multiplier)->as<float>() + block * Block::kWidth,
-        .offset = plan.p.floats ? plan.offset->as<float>() + block * Block::kWidth : nullptr,
+        .factors = {lanes(plan.multiplier), lanes(plan.scale), lanes(plan.offset)},
         .floats = FloatFinish(plan.p.floats.value_or(ScaledEnd{})),
         .destination =
             destination + (((row + next) * plan.p.output[1] + x) * plan.outputs + first) * (kType == OutputType::s32 ? 4 : 1),
@@ -141,7 +144,7 @@ struct Row {
   }
 };
 
-template <class Block, class Size, OutputType kType, bool kOverflows>
+template <class Block, class Size, OutputType kType, ByteEnd kEnd>
 void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destination, int64_t row, int64_t block,
              int thread) {
   const DepthwiseParams& p = plan.p;
@@ -163,30 +166,38 @@ void compute(const DepthwisePlan& plan, const uint8_t* source, uint8_t* destinat
     const int64_t first = x * p.strides[1] - p.begin[1], count = (width - 1) * p.strides[1] + reach + 1;
     plain ? work.template interleave_columns<true>(first, count)
           : work.template interleave_columns<false>(first, count);
-    work.template outputs<Size, kType, kOverflows>(x, width, 0);
+    work.template outputs<Size, kType, kEnd>(x, width, 0);
     if (plan.rows == 2 && row % p.output[0] + 1 < p.output[0])
-      work.template outputs<Size, kType, kOverflows>(x, width, 1);
+      work.template outputs<Size, kType, kEnd>(x, width, 1);
   }
 }
 
-template <class Block, OutputType kType, int kParts>
+template <class Block, OutputType kType, int kParts, ByteEnd kEnd>
 DepthwiseRow choose_size(const DepthwisePlan& plan) {
   const int64_t width = plan.p.kernel[1], groups = (plan.p.kernel[0] + 3) / 4, stride = plan.p.strides[1];
-  if (plan.p.dilations[1] == 1 && (kType == OutputType::s32 || !plan.overflows)) {
-    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<kParts, 3, 1, 1>, kType, false>;
-    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<kParts, 3, 1, 2>, kType, false>;
-    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<kParts, 5, 2, 1>, kType, false>;
-    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<kParts, 5, 2, 2>, kType, false>;
+  if (plan.p.dilations[1] == 1) {
+    if (width == 3 && groups == 1 && stride == 1) return compute<Block, FixedSize<kParts, 3, 1, 1>, kType, kEnd>;
+    if (width == 3 && groups == 1 && stride == 2) return compute<Block, FixedSize<kParts, 3, 1, 2>, kType, kEnd>;
+    if (width == 5 && groups == 2 && stride == 1) return compute<Block, FixedSize<kParts, 5, 2, 1>, kType, kEnd>;
+    if (width == 5 && groups == 2 && stride == 2) return compute<Block, FixedSize<kParts, 5, 2, 2>, kType, kEnd>;
   }
-  return compute<Block, AnySize<kParts>, kType, true>;
+  // Other windows need no versions without a clamp.
+  return compute<Block, AnySize<kParts>, kType, kEnd == ByteEnd::plain ? ByteEnd::clamped : kEnd>;
+}
+
+template <class Block, OutputType kType, int kParts>
+DepthwiseRow choose_end(const DepthwisePlan& plan) {
+  if (plan.stepped) return choose_size<Block, kType, kParts, ByteEnd::stepped>(plan);
+  if (plan.overflows) return compute<Block, AnySize<kParts>, kType, ByteEnd::clamped>;
+  return choose_size<Block, kType, kParts, ByteEnd::plain>(plan);
 }
 
 template <class Block, int kParts>
 DepthwiseRow choose_compute(const DepthwisePlan& plan) {
   switch (plan.p.type) {
-    case OutputType::u8: return choose_size<Block, OutputType::u8, kParts>(plan);
-    case OutputType::s8: return choose_size<Block, OutputType::s8, kParts>(plan);
-    default: return choose_size<Block, OutputType::s32, kParts>(plan);
+    case OutputType::u8: return choose_end<Block, OutputType::u8, kParts>(plan);
+    case OutputType::s8: return choose_end<Block, OutputType::s8, kParts>(plan);
+    default: return choose_size<Block, OutputType::s32, kParts, ByteEnd::plain>(plan);
   }
 }
 
@@ -250,7 +261,13 @@ bool prepare(DepthwisePlan& plan) {
   plan.shifts = p.source_type == ByteType::s8;
   plan.inside = in_lanes<Block>(plan.inside->as<int32_t>() + plan.begin, plan.end - plan.begin);
   plan.bias = in_lanes<Block>(plan.bias->as<int32_t>() + plan.begin, plan.end - plan.begin);
-  plan.multiplier = in_lanes<Block>(plan.multiplier->as<float>() + plan.begin, plan.end - plan.begin);
+  const auto arrange = [&](std::unique_ptr<AlignedBuffer>& factors) {
+    const float* from = factors != nullptr ? factors->as<float>() : nullptr;
+    if (from != nullptr) factors = in_lanes<Block>(from + plan.begin, plan.end - plan.begin);
+  };
+  arrange(plan.multiplier);
+  arrange(plan.scale);
+  arrange(plan.offset);
   plan.weights = pack_weights<Block>(plan, groups);
   plan.padding = std::make_unique<AlignedBuffer>(64);
   plan.block_width = Block::kWidth;

@@ -80,7 +80,7 @@ class AnySize {
 };
 
 // The sums of neighbouring output columns, in registers.
-template <class Block, class Size, OutputType kType, bool kOverflows>
+template <class Block, class Size, OutputType kType, ByteEnd kEnd>
 struct Columns {
   Size size;
   const __m512i* scratch;
@@ -88,8 +88,7 @@ struct Columns {
   const __m512i* second;  // the second parts of the weights
   const __m512i* base;
   Finish finish;
-  const float* multiplier;
-  const float* offset;  // of a float end, whose scales are the multipliers then, both in the order of the channels; else null
+  LaneFactors factors;  // of a float end the scales and offsets in the order of the channels; of sums null
   FloatFinish floats;
   uint8_t* destination;
   int64_t outputs;
@@ -126,7 +125,7 @@ struct Columns {
     __m512i four[4];
     for (int c = 0; c < 4; c++) four[c] = acc[std::min(first + c, kColumns - 1)][0];
     const __m512i order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
-    const __m512i mixed = finish.template bytes<kType, kOverflows>(four, multiplier, 0);
+    const __m512i mixed = finish.template bytes<kType, kEnd>(four, factors, 0);
     const __m512i bytes = _mm512_permutexvar_epi32(order, mixed);
     const auto narrow = static_cast<__mmask16>(mask);
     _mm_mask_storeu_epi8(to, narrow, _mm512_castsi512_si128(bytes));
@@ -139,8 +138,8 @@ struct Columns {
 
   // The channels [first, first + 16) of the block.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void store_words(__m512i words, int first, int32_t* to) const {
-    if (offset != nullptr)
-      words = floats.words(words, _mm512_load_ps(multiplier + first), _mm512_load_ps(offset + first));
+    if (factors.scale != nullptr)
+      words = floats.words(words, _mm512_load_ps(factors.scale + first), _mm512_load_ps(factors.offset + first));
     _mm512_mask_storeu_epi32(to + first, static_cast<__mmask16>(mask >> first), words);
   }
 
@@ -180,7 +179,7 @@ struct Columns {
       for (int c = 0; c < kColumns; c++) store_sums(acc[c], to + c * outputs * kElement);
     } else if constexpr (kVectors == 4) {
       for (int c = 0; c < kColumns; c++) {
-        const __m512i bytes = finish.template bytes<kType, kOverflows>(acc[c], multiplier, 16);
+        const __m512i bytes = finish.template bytes<kType, kEnd>(acc[c], factors, 16);
         _mm512_mask_storeu_epi8(to + c * outputs, mask, bytes);
       }
     } else {

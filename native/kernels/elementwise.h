@@ -54,6 +54,18 @@ UNSKEW_INLINE float finish_float(int32_t sum, float scale, float offset, float l
   return value >= high ? high : value;
 }
 
+// The constants of a stepped end of bytes: fl(fl(fl(v)·scale) + offset) takes the place of v.
+inline std::vector<ArgumentRule> step_arguments(OutputType type, int64_t channels) {
+  if (type == OutputType::s32) return {};
+  return {{.name = "scale", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true},
+          {.name = "offset", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true}};
+}
+// Such an end, or one whose zero point is added before it rounds; the arguments above begin at `first`.
+inline bool has_stepped_end(OutputType type, const Requantization& to, Addresses a, size_t first) {
+  if (type == OutputType::s32) return false;
+  return to.zero_point_before || a[first] != nullptr || a[first + 1] != nullptr;
+}
+
 // The bytes of a destination that a slice reaches.
 inline int64_t bytes_of_slice(const ChannelSlice& slice, int64_t positions, int64_t channels) {
   require(slice.offset >= 0 && slice.stride >= channels, "a slice begins at 0 or later, and no position overlaps the next one");

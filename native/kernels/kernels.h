@@ -26,9 +26,10 @@ struct ChannelSlice {
   int64_t offset, stride;
 };
 
-// rne(fl(v)·multiplier) + zero point, clamped
+// rne(fl(v)·multiplier) + zero point, clamped; zero_point_before: rne(fl(fl(v)·multiplier) + zero point)
 struct Requantization {
   int32_t zero_point = 0, low = 0, high = 0;
+  bool zero_point_before = false;
 };
 
 struct LutParams {
@@ -60,7 +61,6 @@ struct RequantizeParams {
   Requantization to;
   Arithmetic arithmetic = Arithmetic::f32;
   Rounding rounding = Rounding::half_even;
-  bool zero_point_before = false;
 };
 KernelProgram make_requantize(const RequantizeParams&, const KernelTarget&);
 
@@ -155,7 +155,7 @@ struct GatherChannelsParams {
 };
 KernelProgram make_gather_channels(const GatherChannelsParams&, const KernelTarget&);
 
-enum class QLinearOperation { add, multiply };
+enum class QLinearOperation { add, multiply, dequantized_add };
 struct QLinearBinaryParams {
   QLinearOperation operation;
   ByteType source_type, source1_type, type;

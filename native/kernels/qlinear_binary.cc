@@ -11,10 +11,14 @@ namespace unskew {
 namespace {
 
 // add: y = rne(fma(a, ratioA, fma(b, ratioB, fixed)))   mul: y = rne(fl(fl((a − zA)(b − zB)·m) + zC))
-// src/numerics/qlinear_add.ts and qlinear_mul.ts say why.
+// src/numerics/qlinear_add.ts and qlinear_mul.ts say why. Dequantized, summed and quantized, by src/numerics/torch.ts:
+//
+//   y = rne(fl(fl(fma(a, ratioA, fixed) + fma(b, ratioB, fixed_b))·factor)) + zC
 struct Constants {
   float ratio_a = 0, ratio_b = 0, fixed = 0;  // mul: ratio_a is m, fixed is zC
   int32_t zero_a = 0, zero_b = 0;
+  float fixed_b = 0, factor = 0;
+  int32_t zero_c = 0;  // that is added to integers
 };
 
 template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB>
@@ -23,16 +27,20 @@ struct QLinear {
                                 uint8_t* destination, int64_t count) {
     constexpr float low = std::numeric_limits<T>::min(), high = std::numeric_limits<T>::max();
     const Constants k = constants;
+    const float least = low - static_cast<float>(k.zero_c), most = high - static_cast<float>(k.zero_c);
     for (int64_t i = 0; i < count; i++) {
       const auto a = static_cast<A>(source[kStepA ? i : 0]);
       const auto b = static_cast<B>(source1[kStepB ? i : 0]);
       float value;
       if constexpr (kOperation == QLinearOperation::add) {
         value = std::fma(static_cast<float>(a), k.ratio_a, std::fma(static_cast<float>(b), k.ratio_b, k.fixed));
+      } else if constexpr (kOperation == QLinearOperation::dequantized_add) {
+        value = (std::fma(static_cast<float>(a), k.ratio_a, k.fixed) + std::fma(static_cast<float>(b), k.ratio_b, k.fixed_b)) *
+                k.factor;
       } else {
         value = static_cast<float>((a - k.zero_a) * (b - k.zero_b)) * k.ratio_a + k.fixed;
       }
-      destination[i] = static_cast<uint8_t>(static_cast<T>(round_to_int(clamp_float(value, low, high))));
+      destination[i] = static_cast<uint8_t>(static_cast<T>(round_to_int(clamp_float(value, least, most)) + k.zero_c));
     }
   }
 };
@@ -54,10 +62,12 @@ struct QLinear512 {
 
   UNSKEW_AVX512 static void run(const uint8_t* source, const uint8_t* source1, const Constants& k, uint8_t* destination,
                                 int64_t count) {
-    const __m512 low = _mm512_set1_ps(std::numeric_limits<T>::min()),
-                 high = _mm512_set1_ps(std::numeric_limits<T>::max());
+    const auto zero_c = static_cast<float>(k.zero_c);
+    const __m512 low = _mm512_set1_ps(std::numeric_limits<T>::min() - zero_c),
+                 high = _mm512_set1_ps(std::numeric_limits<T>::max() - zero_c);
     const __m512 ratio_a = _mm512_set1_ps(k.ratio_a), ratio_b = _mm512_set1_ps(k.ratio_b),
-                 fixed = _mm512_set1_ps(k.fixed);
+                 fixed = _mm512_set1_ps(k.fixed), fixed_b = _mm512_set1_ps(k.fixed_b), factor = _mm512_set1_ps(k.factor);
+    const __m512i after = _mm512_set1_epi16(static_cast<int16_t>(k.zero_c));
     const __m512 zero_a = _mm512_set1_ps(static_cast<float>(k.zero_a)),
                  zero_b = _mm512_set1_ps(static_cast<float>(k.zero_b));
     const __m512 one_a = _mm512_set1_ps(static_cast<A>(*source)), one_b = _mm512_set1_ps(static_cast<B>(*source1));
@@ -75,6 +85,9 @@ struct QLinear512 {
         __m512 value;
         if constexpr (kOperation == QLinearOperation::add) {
           value = _mm512_fmadd_ps(a, ratio_a, _mm512_fmadd_ps(b, ratio_b, fixed));
+        } else if constexpr (kOperation == QLinearOperation::dequantized_add) {
+          const __m512 own_a = _mm512_fmadd_ps(a, ratio_a, fixed), own_b = _mm512_fmadd_ps(b, ratio_b, fixed_b);
+          value = _mm512_mul_ps(_mm512_add_ps(own_a, own_b), factor);
         } else {
           const __m512 product = _mm512_mul_ps(_mm512_sub_ps(a, zero_a), _mm512_sub_ps(b, zero_b));  // exact
           value = _mm512_add_ps(_mm512_mul_ps(product, ratio_a), fixed);
@@ -82,8 +95,11 @@ struct QLinear512 {
         if constexpr (kClamps) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
         rounded[v] = _mm512_cvtps_epi32(value);
       }
-      const __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]),
-                    second = _mm512_packs_epi32(rounded[2], rounded[3]);
+      __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]), second = _mm512_packs_epi32(rounded[2], rounded[3]);
+      if constexpr (kOperation == QLinearOperation::dequantized_add) {
+        first = _mm512_adds_epi16(first, after);
+        second = _mm512_adds_epi16(second, after);
+      }
       const __m512i bytes =
           std::is_signed_v<T> ? _mm512_packs_epi16(first, second) : _mm512_packus_epi16(first, second);
       if (mask == ~__mmask64{0}) {
@@ -136,6 +152,14 @@ Loops choose_loops(const QLinearBinaryParams& p, Isa isa, bool clamps) {
   });
 }
 
+Loops choose_loops(const QLinearBinaryParams& p, Isa isa, bool clamps) {
+  switch (p.operation) {
+    case QLinearOperation::add: return choose_loops<QLinearOperation::add>(p, isa, clamps);
+    case QLinearOperation::multiply: return choose_loops<QLinearOperation::multiply>(p, isa, clamps);
+    default: return choose_loops<QLinearOperation::dequantized_add>(p, isa, clamps);
+  }
+}
+
 Constants constants_of(const QLinearBinaryParams& p) {
   const auto [scale_a, scale_b, scale_c] = p.scales;
   const auto [zero_a, zero_b, zero_c] = p.zero_points;
@@ -145,6 +169,13 @@ Constants constants_of(const QLinearBinaryParams& p) {
     k.ratio_b = scale_b / scale_c;
     k.fixed = static_cast<float>(zero_c) -
               std::fma(k.ratio_a, static_cast<float>(zero_a), k.ratio_b * static_cast<float>(zero_b));
+  } else if (p.operation == QLinearOperation::dequantized_add) {
+    k.ratio_a = scale_a;
+    k.ratio_b = scale_b;
+    k.fixed = -scale_a * static_cast<float>(zero_a);
+    k.fixed_b = -scale_b * static_cast<float>(zero_b);
+    k.factor = 1 / scale_c;
+    k.zero_c = zero_c;
   } else {
     k.ratio_a = scale_a * scale_b / scale_c;
     k.fixed = static_cast<float>(zero_c);
@@ -155,6 +186,7 @@ Constants constants_of(const QLinearBinaryParams& p) {
 // True unless all values are known to fit into s32; constants of a NaN are true.
 bool may_overflow(const QLinearBinaryParams& p, const Constants& k) {
   const double a = std::abs(static_cast<double>(k.ratio_a)), b = std::abs(static_cast<double>(k.ratio_b));
+  if (p.operation == QLinearOperation::dequantized_add) return !(512 * (a + b) * std::abs(k.factor) < 1e9);
   const double most = p.operation == QLinearOperation::add ? 255 * (a + b) : 255.0 * 255.0 * a;
   return !(most + std::abs(static_cast<double>(k.fixed)) < 1e9);
 }
@@ -164,9 +196,7 @@ bool may_overflow(const QLinearBinaryParams& p, const Constants& k) {
 KernelProgram make_qlinear_binary(const QLinearBinaryParams& params, const KernelTarget& target) {
   const Constants constants = constants_of(params);
   const bool clamps = may_overflow(params, constants);
-  const Loops loops = params.operation == QLinearOperation::add
-                          ? choose_loops<QLinearOperation::add>(params, target.isa, clamps)
-                          : choose_loops<QLinearOperation::multiply>(params, target.isa, clamps);
+  const Loops loops = choose_loops(params, target.isa, clamps);
   return make_broadcast_binary(params.shape, params.source_strides, params.source1_strides, target.threads, {},
                                [=](const uint8_t* a, int64_t step_a, const uint8_t* b, int64_t step_b, uint8_t* d,
                                    int64_t count, const uint8_t*) {

@@ -110,7 +110,7 @@ Loops<T> choose_loops(const RequantizeParams& p, bool float_steps, Isa isa) {
   if constexpr (sizeof(T) == 4) {
     return loops_of<T, Kept>(isa);
   } else {
-    const bool is_plain = p.rounding == Rounding::half_even && !p.zero_point_before && !float_steps;
+    const bool is_plain = p.rounding == Rounding::half_even && !p.to.zero_point_before && !float_steps;
     if (p.arithmetic == Arithmetic::fixed && isa == Isa::avx512) return fixed_loops_avx512<T>();
     if (p.arithmetic == Arithmetic::fixed) return loops_of<T, FixedPoint>(isa);
     if (p.arithmetic == Arithmetic::f64) return loops_rounding<T, InDouble>(p.rounding, isa);
@@ -133,7 +133,7 @@ struct Requantize {
         count(checked_product(p.outer, p.channels, p.inner)),
         bare(choose_loops<T>(p, false, target.isa)),
         with_steps(choose_loops<T>(p, true, target.isa)),
-        end(end_of(p.to, p.zero_point_before)),
+        end(end_of(p.to)),
         zeros(checked_product(std::max<int64_t>(p.channels, 1), 8)),
         ones(checked_product(std::max<int64_t>(p.channels, 1), 4)) {
     std::fill_n(ones.as<float>(), std::max<int64_t>(p.channels, 1), 1.0f);
@@ -211,7 +211,7 @@ KernelProgram make_program(const RequantizeParams& params, const KernelTarget& t
 }  // namespace
 
 KernelProgram make_requantize(const RequantizeParams& params, const KernelTarget& target) {
-  require(params.arithmetic != Arithmetic::fixed || !params.zero_point_before,
+  require(params.arithmetic != Arithmetic::fixed || !params.to.zero_point_before,
           "requantize: fixed point adds the zero point after rounding");
   switch (params.type) {
     case OutputType::u8: return make_program<uint8_t>(params, target);

@@ -33,8 +33,8 @@ struct End {
   int32_t after;
 };
 
-inline End end_of(const Requantization& to, bool zero_point_before) {
-  const int32_t after = zero_point_before ? 0 : to.zero_point;
+inline End end_of(const Requantization& to) {
+  const int32_t after = to.zero_point_before ? 0 : to.zero_point;
   return {static_cast<double>(to.zero_point - after), static_cast<double>(to.low - after),
           static_cast<double>(to.high - after), after};
 }

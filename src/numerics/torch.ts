@@ -89,10 +89,14 @@ export function qnnpackAdd(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<
   }
 }
 
+/** fl(fl(sa·sb)·fl(1/sy)). */
+export const torchMulMultiplier = ({ scaleA, scaleB, scaleC }: QLinearBinary): number =>
+  Math.fround(Math.fround(scaleA * scaleB) * reciprocal32(scaleC));
+
 /** quantized::mul of every engine. */
 export function torchMul(q: QLinearBinary, a: ArrayLike<number>, b: ArrayLike<number>, out: TypedArray): void {
   const { min, max } = dtypes[q.dtype];
-  const multiplier = Math.fround(Math.fround(q.scaleA * q.scaleB) * reciprocal32(q.scaleC));
+  const multiplier = torchMulMultiplier(q);
   for (let i = 0; i < out.length; i++) {
     const product = (a[i] - q.zeroPointA) * (b[i] - q.zeroPointB);
     out[i] = clampTo(min, max, roundHalfEven(Math.fround(product * multiplier)) + q.zeroPointC);

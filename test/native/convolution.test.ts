@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, floatEndOf, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
+import {
+  byteSteps,
+  byteStepsOf,
+  expectSame,
+  floatEndOf,
+  kernelIsas,
+  random,
+  runKernel,
+  typed,
+  zeroPointsOf,
+} from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 const usual = (value: number, max: number) => fc.oneof(fc.constant([value, value] as [number, number]), pair(1, max));
@@ -41,6 +51,7 @@ const config = fc
     // A source zero point of the run.
     ofRun: fc.boolean(),
     floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
+    bytes: byteSteps,
     // Results of bytes among other channels: so many in front, and behind.
     besides: fc.option(pair(0, 40)),
   })
@@ -71,6 +82,7 @@ describe('convolution', () => {
         const bias = Int32Array.from({ length: outputs }, () => Math.floor((next() - 0.5) * 20000));
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const end = floatEndOf(c.type === 's32' ? c.floats : 'none', outputs, next);
+        const bytes = byteStepsOf(c.bytes, outputs, next);
         const isFloat = 'floats' in end.field;
         const [before, behind] = c.type === 's32' ? [0, 0] : (c.besides ?? [0, 0]);
         const stride = before + outputs + behind;
@@ -84,7 +96,7 @@ describe('convolution', () => {
             name: 'convolution',
             ...{ sourceType, weightsType, type, channelsFirst, channels, outputChannels: outputs, ...geometry },
             ...(c.ofRun ? {} : { sourceZeroPoint }),
-            ...{ zeroPoint, ...limits, ...end.field },
+            ...{ zeroPoint, ...limits, ...end.field, ...(type !== 's32' && bytes.field) },
             ...(c.type !== 's32' && c.besides && { slice: { offset: before, stride } }),
           },
           { source, ...end.inputs, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
@@ -96,7 +108,7 @@ describe('convolution', () => {
               weights,
               ...(c.weightsZeroPoints !== 'none' && { weightsZeroPoint }),
               ...(c.hasBias && { bias }),
-              ...(type !== 's32' && { multiplier }),
+              ...(type !== 's32' && { multiplier, ...bytes.constants }),
             },
           },
         );
@@ -119,7 +131,9 @@ describe('convolution', () => {
                   weightOf(channelsFirst ? (i * outputs + o) * taps + t : (o * c.inputs + i) * taps + t, o);
             }
             expected.push(
-              type === 's32' ? end.finish(sum, o) : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),
+              type === 's32'
+                ? end.finish(sum, o)
+                : bytes.finish(sum, o, multiplier[o], zeroPoint, limits.low, limits.high),
             );
           }
         }

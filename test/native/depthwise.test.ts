@@ -1,6 +1,16 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
-import { expectSame, floatEndOf, kernelIsas, random, requantize, runKernel, typed, zeroPointsOf } from './support.ts';
+import {
+  byteSteps,
+  byteStepsOf,
+  expectSame,
+  floatEndOf,
+  kernelIsas,
+  random,
+  runKernel,
+  typed,
+  zeroPointsOf,
+} from './support.ts';
 
 const pair = (min: number, max: number) => fc.tuple(fc.integer({ min, max }), fc.integer({ min, max }));
 
@@ -28,6 +38,7 @@ const config = fc
     // A source zero point of the run.
     ofRun: fc.boolean(),
     floats: fc.constantFrom('none', 'plain', 'relu', 'clip' as const),
+    bytes: byteSteps,
   })
   .map((c) => {
     const spans = c.kernel.map((k, i) => (k - 1) * c.dilations[i] + 1);
@@ -63,6 +74,7 @@ describe('depthwise', () => {
         const multiplier = Float32Array.from({ length: outputs }, () => c.scale * (next() < 0.5 ? 1 : next()));
         const length = c.batch * c.output[0] * c.output[1] * outputs;
         const end = floatEndOf(c.type === 's32' ? c.floats : 'none', outputs, next);
+        const bytes = byteStepsOf(c.bytes, outputs, next);
         const destination = typed('floats' in end.field ? 'f32' : c.type, length, () => 0);
         runKernel(
           {
@@ -83,6 +95,7 @@ describe('depthwise', () => {
             zeroPoint,
             ...limits,
             ...end.field,
+            ...(c.type !== 's32' && bytes.field),
           },
           { source, ...end.inputs, ...(c.ofRun && { sourceZeroPoint: typed(c.sourceType, 1, () => sourceZeroPoint) }) },
           { destination },
@@ -93,7 +106,7 @@ describe('depthwise', () => {
               weights,
               ...(c.weightsZeroPoints !== 'none' && { weightsZeroPoint }),
               ...(c.hasBias && { bias }),
-              ...(c.type !== 's32' && { multiplier }),
+              ...(c.type !== 's32' && { multiplier, ...bytes.constants }),
             },
           },
         );
@@ -113,7 +126,7 @@ describe('depthwise', () => {
                 expected.push(
                   c.type === 's32'
                     ? end.finish(sum, o)
-                    : requantize(sum, multiplier[o], zeroPoint, limits.low, limits.high),
+                    : bytes.finish(sum, o, multiplier[o], zeroPoint, limits.low, limits.high),
                 );
               }
             }

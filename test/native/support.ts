@@ -1,4 +1,5 @@
 /** Helpers for the tests of the addon: sessions of one command, and buffers as bytes. */
+import fc from 'fast-check';
 import type {
   BufferRef,
   Kernel,
@@ -128,6 +129,39 @@ export function requantize(v: number, multiplier: number, zeroPoint: number, low
   const rounded = fraction > 0.5 || (fraction === 0.5 && floor % 2 !== 0) ? floor + 1 : floor;
   return rounded + zeroPoint;
 }
+
+/** The float steps between a sum and its rounding to a byte, by their names, with factors that are drawn; ties are frequent. */
+export function byteStepsOf(
+  { steps, zeroPointAt }: { steps: 'none' | 'scale' | 'offset' | 'both'; zeroPointAt: 'before' | 'after' },
+  channels: number,
+  next: () => number,
+) {
+  const isHalf = next() < 0.5;
+  const scale = Float32Array.from({ length: channels }, () => (isHalf ? 0.5 : next() + 0.01));
+  const offset = Float32Array.from({ length: channels }, () =>
+    isHalf ? Math.floor(next() * 90) : (next() - 0.5) * 900,
+  );
+  const [hasScale, hasOffset] = [steps === 'scale' || steps === 'both', steps === 'offset' || steps === 'both'];
+  const step = (sum: number, c: number): number => {
+    const scaled = hasScale ? Math.fround(Math.fround(sum) * scale[c]) : Math.fround(sum);
+    return hasOffset ? Math.fround(scaled + offset[c]) : scaled;
+  };
+  return {
+    field: zeroPointAt === 'before' ? { zeroPointAt } : {},
+    constants: { ...(hasScale && { scale }), ...(hasOffset && { offset }) },
+    finish(sum: number, c: number, multiplier: number, zeroPoint: number, low: number, high: number): number {
+      if (zeroPointAt === 'after') return requantize(step(sum, c), multiplier, zeroPoint, low, high);
+      const shifted = Math.fround(Math.fround(step(sum, c) * multiplier) + zeroPoint);
+      return requantize(shifted, 1, 0, low, high);
+    },
+  };
+}
+
+/** The steps of a byte's end, as they are drawn. */
+export const byteSteps = fc.record({
+  steps: fc.constantFrom('none', 'none', 'scale', 'offset', 'both' as const),
+  zeroPointAt: fc.constantFrom('after', 'after', 'before' as const),
+});
 
 /** Zero points of weights, one for each filter: 'none' is not given to the kernel. */
 export function zeroPointsOf(kind: string, next: () => number, low: number): () => number {

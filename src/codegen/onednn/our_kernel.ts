@@ -103,11 +103,8 @@ function hasZeroPointOfRun(product: Node, graph: GraphReader): boolean {
   return isOfRun && [x, w].every((id) => id !== undefined && graph.type(id).shape.length >= 2);
 }
 
-/**
- * True when the kernel can compute the end of a fused product: ONNX Runtime's recipe, without a map or float steps.
- */
-const finishedByOurKernel = ({ map, scale, offset, attrs }: Fused<ValueId>): boolean =>
-  !map && !scale && !offset && attrs.zeroPointAt !== 'before';
+/** True when the kernel can compute the end of a fused product: any but those with a map. */
+const finishedByOurKernel = ({ map }: Fused<ValueId>): boolean => map === undefined;
 
 /**
  * True when one of our kernels computes the node on this ISA, with any zero point, with or without a bias: where it is the

@@ -22,6 +22,8 @@ interface WindowKernel {
   readonly zeroPoint: number;
   readonly low: number;
   readonly high: number;
+  /** `after` unless given. */
+  readonly zeroPointAt?: 'before' | 'after';
   readonly floats?: FloatEnd;
 }
 
@@ -39,17 +41,17 @@ export interface FloatEnd {
 
 export type ConvolutionKernel =
   /** Depthwise convolution, channels last, any padding: padded taps read the source zero point, so they contribute 0.
-   *  acc = Σ (x − zeroPoint)·(w − weightsZeroPoint[c]) + bias[c]; then as in requantize (type 's32' gives acc). The output has channels · multiplier
+   *  acc = Σ (x − zeroPoint)·(w − weightsZeroPoint[c]) + bias[c]; then as in requantize, in f32 and half to even (type 's32' gives acc). The output has channels · multiplier
    *  channels; output channel o reads input channel floor(o / multiplier). Arguments `weights` [output channels, kh·kw], `weightsZeroPoint` [output channels] [?] of the same type,
-   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'): these are constants,
-   *  packed when the session is made. */
+   *  `bias` s32[output channels] [?], `multiplier` f32[output channels] (absent for 's32'), and for bytes `scale` and `offset`
+   *  f32[output channels] [? both]: these are constants, packed when the session is made. */
   | (WindowKernel & {
       readonly name: 'depthwise';
       readonly multiplier: number;
     })
   /** Convolution, channels last, of constant weights; the sum, `multiplier`, types and padding as in `depthwise`. Arguments `weights`
    *  [outputChannels, channels / groups, kh, kw], `weightsZeroPoint` [outputChannels] [?] of the same type, `bias` s32[outputChannels] [?], `multiplier` f32[outputChannels]
-   *  (absent for 's32'): these are constants, packed when the session is made. */
+   *  (absent for 's32'), and for bytes `scale` and `offset` f32[outputChannels] [? both]: these are constants, packed when the session is made. */
   | (WindowKernel & {
       readonly name: 'convolution';
       readonly outputChannels: number;

@@ -111,11 +111,11 @@ export type QuantizedKernel =
       readonly rounding: 'half-up' | 'half-away' | 'in-f32';
     }
   /**
-   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
+   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul, and PyTorch's sum (src/numerics holds the formulas); operands broadcast by
    * strides (0 where broadcast); destination dense over `shape`. Arguments source, source1. In place (dense operand).
    */
   | {
-      readonly name: 'qlinear-add' | 'qlinear-mul';
+      readonly name: 'qlinear-add' | 'qlinear-mul' | 'dequantized-add';
       readonly sourceType: ByteType;
       readonly source1Type: ByteType;
       readonly type: ByteType;
@@ -125,7 +125,7 @@ export type QuantizedKernel =
       readonly scales: readonly [number, number, number];
       readonly zeroPoints: readonly [number, number, number];
     }
-  /** Sums in fixed point and products of bytes of one type, by numerics/xnnpack_binary.ts; arguments source, source1, destination; broadcast as above. In place. */
+  /** Sums in fixed point and products of bytes of one type, by numerics/xnnpack_binary.ts; products also by numerics/torch.ts; arguments source, source1, destination; broadcast as above. In place. */
   | (ByteSumOrProduct & {
       readonly type: ByteType;
       readonly shape: readonly number[];

@@ -1,5 +1,10 @@
-/** Kernels of our own for sums and products of bytes in the arithmetic of XNNPACK. */
-import { type QLinearBinary, xnnpackAddConstants, xnnpackMulMultiplier } from '../../../numerics/index.ts';
+/** Kernels of our own for sums and products of bytes in the arithmetic of XNNPACK, and for PyTorch's products. */
+import {
+  type QLinearBinary,
+  torchMulMultiplier,
+  xnnpackAddConstants,
+  xnnpackMulMultiplier,
+} from '../../../numerics/index.ts';
 import type { ByteSumOrProduct } from '../kernel.ts';
 
 /** Multipliers of sums have at most 21 bits, so that a sum of two products with bytes fits into an int32. */
@@ -11,10 +16,11 @@ export function byteKernel(
   recipe: string,
   q: QLinearBinary,
 ): ByteSumOrProduct | undefined {
-  if (recipe !== 'xnnpack') return undefined;
+  const isSum = name === 'qlinear-add';
+  if (recipe !== 'xnnpack' && (isSum || recipe !== 'torch')) return undefined;
   const { zeroPointA, zeroPointB, zeroPointC: zeroPoint } = q;
-  if (name === 'qlinear-mul') {
-    const factor = xnnpackMulMultiplier(q);
+  if (!isSum) {
+    const factor = recipe === 'torch' ? torchMulMultiplier(q) : xnnpackMulMultiplier(q);
     // products have 17 bits
     if (!(factor < 2 ** 14)) return undefined;
     return { name: 'byte-product', zeroPoints: [zeroPointA, zeroPointB], factor, zeroPoint };

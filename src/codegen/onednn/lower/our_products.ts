@@ -11,10 +11,10 @@ import {
   type ValueId,
 } from '../../../ir/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
-import { clamps, constantsPerChannel, type Epilogue } from './products.ts';
+import { clamps, constantsPerChannel, type Epilogue, type EpilogueOperands } from './products.ts';
 
 /** The end of a product; the source zero point is absent where the operand `zx` has it. */
-type End = Omit<Epilogue, 'sourceZeroPoint' | 'zeroPointAt'> & { readonly sourceZeroPoint?: number };
+type End = Omit<Epilogue, 'sourceZeroPoint'> & { readonly sourceZeroPoint?: number };
 
 /** The floats behind a sum: the operands of a scaled product. */
 interface Floats {
@@ -24,13 +24,21 @@ interface Floats {
 }
 
 /** The end of a kernel in floats, and its arguments. */
-function floatEnd(floats: Floats | undefined, channels: number, r: Recorder) {
-  if (floats === undefined) return { end: {}, factors: {} };
+function floatEnd(floats: Floats, channels: number, r: Recorder) {
   const { scale, offset, attrs } = floats;
   const low = attrs.activation === 'relu' ? 0 : attrs.min;
   const scales = sizeOf(r.shape(scale));
   const end = { floats: { low, high: attrs.max, scales, hasOffset: offset !== undefined } };
   return { end, factors: { scale: r.use(scale, 'row-major'), offset: offset && spread(offset, channels, r) } };
+}
+
+/** The end of a kernel in bytes or sums, whose factors are constants for every channel. */
+function byteEnd({ multiplier, scale, offset }: EpilogueOperands, attrs: End, channels: number, r: Recorder) {
+  const each = constantsPerChannel(r, channels);
+  return {
+    end: attrs.zeroPointAt === 'before' ? { zeroPointAt: attrs.zeroPointAt } : {},
+    factors: { multiplier: each(multiplier, 'f32'), scale: each(scale, 'f32'), offset: each(offset, 'f32') },
+  };
 }
 
 /** An offset for every channel. */
@@ -46,33 +54,33 @@ function spread(id: ValueId, channels: number, r: Recorder): Buffer {
 }
 
 /** The sum itself. */
-export const bareEnd = { to: 's32', zeroPoint: 0, low: -(2 ** 31), high: 2 ** 31 - 1 } as const;
+export const bareEnd = { to: 's32', zeroPoint: 0, zeroPointAt: 'after', low: -(2 ** 31), high: 2 ** 31 - 1 } as const;
 
 /** Operands of a convolution with constant weights. */
-interface Convolution {
+interface Convolution extends Omit<EpilogueOperands, 'map'> {
   readonly x: ValueId;
   readonly w: ValueId;
   /** A scalar that the run computes. */
   readonly zx?: ValueId | undefined;
   readonly zw?: ValueId | undefined;
   readonly bias?: ValueId | undefined;
-  readonly multiplier?: ValueId | undefined;
   readonly y: ValueId;
 }
 
 export function recordOurConvolution(
-  { x, w, zx, zw, bias, multiplier, y }: Convolution,
+  given: Convolution,
   attrs: ConvAttrs & End & { readonly by: 'onednn' | 'depthwise' },
   r: Recorder,
   floats?: Floats,
 ): void {
+  const { x, w, zx, zw, bias, y } = given;
   const [batch, channels, ...input] = r.shape(x);
   const [, outputChannels, ...output] = r.shape(y);
   // One spatial axis is a row of a plane.
   const pair = (list: readonly number[], leading: number): readonly [number, number] =>
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
   const source = r.use(x, 'channels-last');
-  const { end, factors } = floatEnd(floats, outputChannels, r);
+  const { end, factors } = floats ? floatEnd(floats, outputChannels, r) : byteEnd(given, attrs, outputChannels, r);
   const isDepthwise = attrs.by === 'depthwise';
   const { destination, slice } = isDepthwise ? { destination: r.define(y, 'channels-last') } : r.defineSlice(y);
   const each = constantsPerChannel(r, outputChannels);
@@ -91,7 +99,7 @@ export function recordOurConvolution(
     dilations: pair(attrs.dilations, 1),
     padsBegin: pair(attrs.pads, 0),
     ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
-    ...clamps({ ...attrs, zeroPointAt: 'after' }),
+    ...clamps(attrs),
     ...end,
   };
   r.kernel(
@@ -110,7 +118,6 @@ export function recordOurConvolution(
       sourceZeroPoint: zx && r.use(zx, 'row-major'),
       weightsZeroPoint: each(zw, ...byteTypes),
       bias: bias && r.use(bias, 'row-major'),
-      multiplier: each(multiplier, 'f32'),
       ...factors,
       destination,
     },
@@ -155,14 +162,10 @@ interface Matmul extends Omit<Convolution, 'x' | 'w' | 'zx' | 'zw'> {
 }
 
 /** The rows are the positions of a convolution whose filters are the columns. */
-export function recordOurMatmul(
-  { a, b, za, zb, bias, multiplier, y }: Matmul,
-  attrs: End,
-  r: Recorder,
-  floats?: Floats,
-): void {
+export function recordOurMatmul(given: Matmul, attrs: End, r: Recorder, floats?: Floats): void {
+  const { a, b, za, zb, bias, y } = given;
   const [inner, columns] = r.shape(b);
-  const { end, factors } = floatEnd(floats, columns, r);
+  const { end, factors } = floats ? floatEnd(floats, columns, r) : byteEnd(given, attrs, columns, r);
   const rows = sizeOf(r.shape(y)) / columns;
   const each = constantsPerChannel(r, columns);
   r.kernel(
@@ -183,7 +186,7 @@ export function recordOurMatmul(
       dilations: [1, 1],
       padsBegin: [0, 0],
       ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
-      ...clamps({ ...attrs, zeroPointAt: 'after' }),
+      ...clamps(attrs),
       ...end,
     },
     {
@@ -193,7 +196,6 @@ export function recordOurMatmul(
       sourceZeroPoint: za && r.use(za, 'row-major'),
       weightsZeroPoint: each(zb, ...byteTypes),
       bias: bias && r.use(bias, 'row-major'),
-      multiplier: each(multiplier, 'f32'),
       destination: r.define(y, 'row-major'),
     },
   );
@@ -202,7 +204,7 @@ export function recordOurMatmul(
 /** Two matrices of a run, or batches of them that broadcast; zero points are scalars. */
 export function recordOurMatrices({ a, b, za, zb, y }: Matmul, r: Recorder, floats?: Floats): void {
   const [left, right, shape] = [r.shape(a), r.shape(b), r.shape(y)];
-  const { end, factors } = floatEnd(floats, shape[shape.length - 1], r);
+  const { end, factors } = floats ? floatEnd(floats, shape[shape.length - 1], r) : { end: {}, factors: {} };
   const [rows, inner, columns] = [left[left.length - 2], left[left.length - 1], right[right.length - 1]];
   // Rows of all matrices beside one right matrix are rows of one.
   const isOne = sizeOf(right) === inner * columns;

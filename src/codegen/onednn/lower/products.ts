@@ -77,7 +77,7 @@ export function epilogue(
   return { attributes: { ...(scales && { scales }), ...shift, ...destination, postOps }, buffers };
 }
 
-export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroPoint'>) => {
+export const clamps = ({ to, zeroPoint, low, high }: Omit<Epilogue, 'sourceZeroPoint' | 'zeroPointAt'>) => {
   const { min, max } = dtypes[to];
   return { zeroPoint, low: Math.max(low, min), high: Math.min(high, max) };
 };

@@ -63,16 +63,12 @@ export const selectRequantized = defineRule({
   },
 });
 
-/** True when our convolution kernels round like this recipe, which is ONNX Runtime's. */
-const isKernelRecipe = (r: Requantize): boolean =>
-  isFloatRecipe(r) && r.mode.zeroPointAt === 'after' && !r.scale && !r.offset;
-
 function finish(graph: GraphEditor, a: Algebra, given: Requantize, chain: SumChain): Value {
   const product = productOf(graph, chain.sum);
   const r = isFloatRecipe(given) ? given : (floatTwin(graph, given) ?? given);
   if (typeof product === 'string' || product.axis !== r.axis || !graph.isPrivate(chain.sum))
     return separateEpilogue(graph, a, chain, r.axis, r);
-  const byKernel = chain.map === undefined && isKernelRecipe(r);
+  const byKernel = chain.map === undefined && isFloatRecipe(r);
   const depthwise = byKernel && servedByDepthwise(product);
   const isTaken = isFloatRecipe(r) && chain.row === undefined && (byKernel || isSymmetric(product));
   if (isTaken) return emitProduct(a, product, chain, r, depthwise);
