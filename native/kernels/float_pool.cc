@@ -45,10 +45,10 @@ struct Pool {
   template <int kBytes>
   struct Loop {
     using Element = typename Of::Element;
-    static constexpr int kLanes = kBytes / sizeof(Element);
+    static constexpr int kMost = kBytes / sizeof(Element);
 
     // Channels [first, first + kVectors·kLanes), held in registers.
-    template <int kVectors>
+    template <int kVectors, int kLanes>
     UNSKEW_INLINE static void block(const Window& window, int64_t first, float* destination) {
       Element start[kLanes];
       std::fill_n(start, kLanes, Of::start(window));
@@ -71,8 +71,12 @@ struct Pool {
     UNSKEW_INLINE static void run(const Window* given, int64_t channels, float* destination) {
       const Window window = *given;
       int64_t c = 0;
-      for (; c + 4 * kLanes <= channels; c += 4 * kLanes) block<4>(window, c, destination);
-      for (; c + kLanes <= channels; c += kLanes) block<1>(window, c, destination);
+      for (; c + 4 * kMost <= channels; c += 4 * kMost) block<4, kMost>(window, c, destination);
+      for (; c + kMost <= channels; c += kMost) block<1, kMost>(window, c, destination);
+      if constexpr (kMost > 8)
+        for (; c + 8 <= channels; c += 8) block<1, 8>(window, c, destination);
+      if constexpr (kMost > 4)
+        for (; c + 4 <= channels; c += 4) block<1, 4>(window, c, destination);
       for (; c < channels; c++) {
         Element result = Of::start(window);
         for (int64_t t = 0; t < window.taps; t++)
