@@ -1,5 +1,6 @@
 // Reads the declarations of kernels over floats and words.
 #include "kernel_readers/reader.h"
+#include "kernels/dynamic_lstm.h"
 #include "kernels/float_product.h"
 #include "kernels/fused_product.h"
 #include "kernels/interpolate.h"
@@ -72,10 +73,16 @@ KernelProgram recurrent(const Reader& r) {
                         r.target);
 }
 
+KernelProgram dynamic_lstm(const Reader& r) {
+  return make_dynamic_lstm({r.byte_type("weightsType"), r.size("length"), r.size("batch"), r.size("size"), r.size("hidden", 1),
+                            r["directions"].integer(1, 2), r.size("scales", 1), r["backwards"].boolean()},
+                           r.target);
+}
+
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"fused-product", fused_product},
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"dynamic-lstm", dynamic_lstm}, {"fused-product", fused_product},
     {"grid-sample", grid_sample}, {"resample", resample}};
 
 }  // namespace unskew

@@ -130,12 +130,23 @@ void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t
   });
 }
 
+// What sums begin with: the bias less the zero point for each weight inside. A zero point of the run asks for it before each run.
+struct Bases {
+  UNSKEW_INLINE static void run(const int32_t* inside, const int32_t* bias, int32_t zero_point, int64_t lanes, int32_t* base) {
+    for (int64_t lane = 0; lane < lanes; lane++)
+      base[lane] = wrapping_subtract(bias[lane], wrapping_multiply(zero_point, inside[lane]));
+  }
+};
+
 void set_factors(ConvolutionPlan& plan, const FloatFactors& factors) {
   plan.factors = factors;
   if (plan.offset == nullptr) return;
   for (const ChannelBlock& block : plan.blocks) {
-    copy_factors(*plan.p.floats, factors, block.first, block.count, plan.scale->as<float>() + block.lane,
-                 plan.offset->as<float>() + block.lane);
+    auto *scale = plan.scale->as<float>() + block.lane, *offset = plan.offset->as<float>() + block.lane;
+    if (plan.p.floats->scales == 1) std::fill_n(scale, block.count, factors.scale[0]);
+    else std::copy_n(factors.scale + block.first, block.count, scale);
+    if (factors.offset == nullptr) std::fill_n(offset, block.count, -0.0f);
+    else std::copy_n(factors.offset + block.first, block.count, offset);
   }
 }
 
@@ -144,13 +155,9 @@ void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point) {
   if (plan.base == nullptr) return;
   // The vector version reads s8 sources as source + 128.
   const int32_t shifted = zero_point + (plan.p.source_type == ByteType::s8 ? 128 : 0);
-  const auto *inside = plan.inside->as<int32_t>(), *bias = plan.bias->as<int32_t>();
-  auto* base = plan.base->as<int32_t>();
   for (int64_t i = 0; i < plan.classes; i++) {
-    for (int64_t lane = 0; lane < plan.lanes; lane++) {
-      base[i * plan.lanes + lane] =
-          wrapping_subtract(bias[lane], wrapping_multiply(shifted, inside[i * plan.lanes + lane]));
-    }
+    run_avx512<Bases>(plan.inside->as<int32_t>() + i * plan.lanes, plan.bias->as<int32_t>(), shifted, plan.lanes,
+                      plan.base->as<int32_t>() + i * plan.lanes);
   }
 }
 

@@ -1,27 +1,12 @@
 // Recurrent layers: one step after another, the states of each direction and each element of the batch on their own.
 #include "kernels/recurrent.h"
 
-#include "kernels/binary32_functions.h"
-#include "kernels/elementwise.h"
 #include "kernels/fused_product.h"
+#include "kernels/lstm_cell.h"
 
 namespace unskew {
 
 namespace {
-
-// c' = σ(s_f)·c + σ(s_i)·tanh(s_c), h' = σ(s_o)·tanh(c'); the sums of the gates i, o, f, c one after another.
-struct LstmCell {
-  UNSKEW_INLINE static void run(const float* sums, int64_t hidden, float* c, float* h) {
-    const float *input = sums, *output = sums + hidden, *forget = sums + 2 * hidden, *cell = sums + 3 * hidden;
-#pragma GCC ivdep
-    for (int64_t j = 0; j < hidden; j++) {
-      const float kept = binary32::sigmoid(forget[j]) * c[j];
-      const float taken = binary32::sigmoid(input[j]) * binary32::tanh(cell[j]);
-      c[j] = kept + taken;
-      h[j] = binary32::sigmoid(output[j]) * binary32::tanh(c[j]);
-    }
-  }
-};
 
 // r·h, by which the candidate is computed.
 struct ResetState {

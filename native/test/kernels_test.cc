@@ -6,6 +6,7 @@
 #include "kernels/range.h"
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
+#include "kernels/dynamic_lstm.h"
 #include "kernels/fused_product.h"
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
@@ -113,6 +114,10 @@ void elementwise() {
   check("recurrent", [cell = random_int(0, 2), length = random_int(0, 4), batch = random_int(1, 3),
                       hidden = random_int(1, 70), directions = random_int(1, 2), a = coin()](auto& t) {
     return make_recurrent({static_cast<RecurrentCell>(cell), length, batch, hidden, directions, a}, t);
+  });
+  check("dynamic-lstm", [type = random_int(0, 1), length = random_int(0, 4), batch = random_int(1, 3), size = random_int(1, 20),
+                         hidden = random_int(1, 40), directions = random_int(1, 2), many = coin(), a = coin()](auto& t) {
+    return make_dynamic_lstm({static_cast<ByteType>(type), length, batch, size, hidden, directions, many ? 4 * hidden : 1, a}, t);
   });
   check("reduce", [=, length = random_int(0, 600), operation = random_int(0, 8), type = random_int(0, 1)](auto& t) {
     return make_reduce({static_cast<Reduction>(operation), static_cast<RowType>(type), outer, length, inner}, t);

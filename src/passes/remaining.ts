@@ -28,8 +28,10 @@ import {
   opOf,
   productKind,
   qnnDequantize,
+  qnnDynamicLstm,
   readerOf,
   type ValueId,
+  viewOf,
 } from '../ir/index.ts';
 import { qdqStages } from './group_qdq.ts';
 import { GraphEditor } from './rewrite/editor.ts';
@@ -115,6 +117,12 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
         const zero = zeroPointBehind(editor, node.operands[index]);
         if (zero !== undefined) add(name, zero, node.op, { reason: IN_RECURRENCE });
       }
+    } else if (isOp(node, qnnDynamicLstm) && !target.takesZeroPoints) {
+      // The inputs and the states have zero points that each run computes.
+      add('x', undefined, node.op, { reason: IN_RECURRENCE });
+      const { zw, zr } = viewOf(node);
+      for (const [name, zero] of Object.entries({ w: zw, r: zr }))
+        if (isZeroPoint(graph, zero)) add(name, zero, node.op, { reason: IN_RECURRENCE });
     } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }
   return found;

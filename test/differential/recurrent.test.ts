@@ -6,6 +6,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Graph, GraphBuilder, type ITensor, interpret } from '../../src/ir/index.ts';
 import { nnGru, nnLstm } from '../../src/ir/ops/nn_recurrent.op.ts';
+import { qnnDynamicLstm } from '../../src/ir/ops/qnn_ops.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
 import { expectAgreementOn } from './agreement.ts';
@@ -55,6 +56,75 @@ function graphOf({ cell, direction, steps, batch, size, hidden, hasBias, hasStat
   const { y, lastH } = b.emit(nnGru, operands, { direction, linearBeforeReset: cell === 'gru-linear' });
   return { graph: b.finish([y, lastH]), feeds };
 }
+
+/** Layers of bytes, whose inputs and states are quantized by each run. */
+const dynamic = fc.record({
+  layer,
+  type: fc.constantFrom('u8' as const, 's8' as const),
+  hasZeros: fc.boolean(),
+  byColumn: fc.boolean(),
+});
+
+function dynamicGraphOf({ layer: of, type, hasZeros, byColumn }: typeof dynamic extends fc.Arbitrary<infer D> ? D : never) {
+  const { direction, steps, batch, size, hidden, hasBias, hasState, seed } = of;
+  const next = random(seed);
+  const low = type === 's8' ? -128 : 0;
+  const floats = (shape: number[], factor = 3): ITensor<'f32'> =>
+    tensor(
+      'f32',
+      Float32Array.from({ length: sizeOf(shape) }, () => factor * (next() - 0.5)),
+      shape,
+    );
+  const bytes = (shape: number[]) =>
+    tensor(
+      type,
+      Array.from({ length: sizeOf(shape) }, () => low + Math.floor(256 * next())),
+      shape,
+    );
+  const directions = direction === 'bidirectional' ? 2 : 1;
+  const each = byColumn ? [directions, 4 * hidden] : [directions];
+  const b = new GraphBuilder();
+  const feeds: Record<string, ITensor> = { x: floats([steps, batch, size]) };
+  const state = (name: string) => {
+    feeds[name] = floats([directions, batch, hidden]);
+    return b.input(name, 'f32', [directions, batch, hidden]);
+  };
+  const { y, lastH, lastC } = b.emit(
+    qnnDynamicLstm,
+    {
+      x: b.input('x', 'f32', [steps, batch, size]),
+      w: b.constant(bytes([directions, size, 4 * hidden])),
+      r: b.constant(bytes([directions, hidden, 4 * hidden])),
+      sw: b.constant(floats(each, 0.02)),
+      sr: b.constant(floats([directions], 0.02)),
+      ...(hasZeros && { zw: b.constant(bytes(each)), zr: b.constant(bytes([directions])) }),
+      ...(hasBias && { bias: b.constant(floats([directions, 8 * hidden])) }),
+      ...(hasState && { h: state('h'), c: state('c') }),
+    },
+    { direction },
+  );
+  return { graph: b.finish([y, lastH, lastC]), feeds };
+}
+
+it('of bytes, on the addon as on the interpreter', () => {
+  fc.assert(
+    fc.property(dynamic, setting, (drawn, by) => {
+      const { graph, feeds } = dynamicGraphOf(drawn);
+      expectAgreementOn(graph, feeds, by);
+    }),
+    { numRuns: 200 },
+  );
+});
+
+it('of bytes, written and read back', () => {
+  fc.assert(
+    fc.property(dynamic, (drawn) => {
+      const { graph, feeds } = dynamicGraphOf(drawn);
+      expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
+    }),
+    { numRuns: 50 },
+  );
+});
 
 it('on the addon as on the interpreter', () => {
   fc.assert(

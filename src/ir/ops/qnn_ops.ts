@@ -4,6 +4,7 @@ export { qnnAdd, qnnMul } from './qnn_binary.op.ts';
 export { qnnConv } from './qnn_conv.op.ts';
 export { qnnConvTranspose } from './qnn_conv_transpose.op.ts';
 export { qnnDequantize } from './qnn_dequantize.op.ts';
+export { qnnDynamicLstm } from './qnn_dynamic_lstm.op.ts';
 export { qnnDynamicQuantize } from './qnn_dynamic_quantize.op.ts';
 export { qnnDynamicQuantizeRows } from './qnn_dynamic_quantize_rows.op.ts';
 export { qnnGlobalAveragePool } from './qnn_global_average_pool.op.ts';

@@ -20,6 +20,7 @@ import {
   nnLstm,
   nnNonMaxSuppression,
   nnScatterNd,
+  qnnDynamicLstm,
   qnnPairLut,
   type Shape,
   sizeOf,
@@ -46,6 +47,10 @@ const shapes: readonly Shape[] = [
 const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
   [qnnPairLut.name]: { table: [65_536] },
   [nnLstm.name]: { x: [3, 1, 5], w: [1, 16, 5], r: [1, 16, 4], bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
+  [qnnDynamicLstm.name]: {
+    ...{ x: [3, 1, 5], w: [1, 5, 16], r: [1, 4, 16], sw: [1], sr: [1, 16], zw: [1, 16], zr: [1] },
+    ...{ bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
+  },
   [nnGru.name]: { x: [3, 1, 5], w: [1, 12, 5], r: [1, 12, 4], bias: [1, 24], h: [1, 1, 4] },
   [nnNonMaxSuppression.name]: { boxes: [1, 6, 4], scores: [1, 2, 6] },
   [nnGridSample.name]: { x: [1, 4, 6, 6], grid: [1, 3, 5, 2] },

@@ -54,6 +54,21 @@ export type FloatKernel =
       readonly directions: number;
       readonly backwards: boolean;
     }
+  /** qnn.dynamic_lstm, as its declaration states it: weights of bytes, with `scales` scales for each direction, and zero points for each column.
+   *  Arguments source f32[length, batch, size], `weights` [directions, size, 4·hidden], `scale` f32[directions, scales], `zeroPoint` [directions,
+   *  4·hidden] [?], `stateWeights` [directions, hidden, 4·hidden], `stateScale` and `stateZeroPoint` likewise, `bias` f32[directions, 4·hidden] [?],
+   *  the sum of both halves, and states and results of `recurrent`. Weights and zero points are constants. */
+  | {
+      readonly name: 'dynamic-lstm';
+      readonly weightsType: 'u8' | 's8';
+      readonly length: number;
+      readonly batch: number;
+      readonly size: number;
+      readonly hidden: number;
+      readonly directions: number;
+      readonly scales: number;
+      readonly backwards: boolean;
+    }
   /** destination[o, i, k] = Σ over four taps t of weights[i, t]·source[o, places[i, t], k] in binary64, tap after tap, along `size` positions that
    *  become `count`; `from` and `to` say which of both are rounded. `places` s32[count, 4], `weights` f64[count, 4]. */
   | {

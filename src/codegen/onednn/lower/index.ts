@@ -113,6 +113,7 @@ const table = {
   nnRmsNorm: norm.rmsNorm,
 
   nnLstm: recurrent.lstm,
+  qnnDynamicLstm: recurrent.dynamicLstm,
   nnGru: recurrent.gru,
 
   nnMaxPool: float.maxPool,

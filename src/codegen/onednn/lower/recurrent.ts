@@ -1,5 +1,14 @@
 /** Recurrent layers: one product for the input of all steps and directions, then the steps. */
-import { type nnGru, type nnLstm, tensor, type ValueId, type View } from '../../../ir/index.ts';
+import {
+  byteTypes,
+  newArray,
+  type nnGru,
+  type nnLstm,
+  type qnnDynamicLstm,
+  tensor,
+  type ValueId,
+  type View,
+} from '../../../ir/index.ts';
 import type { Kernel } from '../kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
@@ -78,4 +87,54 @@ export const lstm: Lowering<typeof nnLstm> = {
 export const gru: Lowering<typeof nnGru> = {
   refuses: ({ bias }, graph) => (bias && !graph.constant(bias) ? 'its bias is computed at run time' : undefined),
   lower: (view, r) => record(view, r, view.attrs.linearBeforeReset ? 'gru-linear' : 'gru'),
+};
+
+/** A scale or a zero point for each direction, or one for each of its columns, as one for each column. */
+const byColumn = <T>(data: ArrayLike<T>, directions: number, columns: number): T[] =>
+  Array.from({ length: directions * columns }, (_, i) =>
+    data.length === directions ? data[Math.floor(i / columns)] : data[i],
+  );
+
+export const dynamicLstm: Lowering<typeof qnnDynamicLstm> = {
+  refuses: ({ w, r, sw, sr, zw, zr, bias }, graph) =>
+    graph.needsConstants(w, r, sw, sr, zw, zr) ??
+    (bias && !graph.constant(bias) ? 'its bias is computed at run time' : undefined),
+  lower({ x, w, r: weights, sw, sr, zw, zr, bias, h, c, y, lastH, lastC, attrs: { direction } }, r) {
+    const [length, batch, size] = r.shape(x);
+    const [directions, hidden, columns] = r.shape(weights);
+    const [scale, stateScale] = [sw, sr].map((id) => r.constantOf(id, 'f32').data);
+    const scales = [scale, stateScale].every((of) => of.length === directions) ? 1 : columns;
+    const scalesOf = (of: Float32Array) =>
+      r.data(tensor('f32', scales === 1 ? of : Float32Array.from(byColumn(of, directions, columns))));
+    const zeros = (id: ValueId | undefined) => {
+      if (id === undefined) return undefined;
+      const { dtype, data } = r.constantOf(id, ...byteTypes);
+      const all = newArray(dtype, directions * columns);
+      all.set(byColumn(data, directions, columns));
+      return r.data(tensor(dtype, all));
+    };
+    r.kernel(
+      {
+        name: 'dynamic-lstm',
+        weightsType: r.byteType(w),
+        ...{ length, batch, size, hidden, directions, scales },
+        backwards: direction === 'reverse',
+      },
+      {
+        source: r.use(x, 'row-major'),
+        weights: r.data(r.constantOf(w, ...byteTypes)),
+        scale: scalesOf(scale),
+        zeroPoint: zeros(zw),
+        stateWeights: r.data(r.constantOf(weights, ...byteTypes)),
+        stateScale: scalesOf(stateScale),
+        stateZeroPoint: zeros(zr),
+        bias: bias && biasesOf(r, bias, columns, columns).sums,
+        h: h && r.use(h, 'row-major'),
+        c: c && r.use(c, 'row-major'),
+        destination: r.define(y, 'row-major'),
+        lastH: r.define(lastH, 'row-major'),
+        lastC: r.define(lastC, 'row-major'),
+      },
+    );
+  },
 };

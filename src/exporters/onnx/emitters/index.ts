@@ -62,6 +62,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   nnLpPool: pool.lpPool,
 
   nnLstm: recurrent.lstm,
+  qnnDynamicLstm: recurrent.dynamicLstm,
   nnGru: recurrent.gru,
 
   nnTopK: scatter.topK,

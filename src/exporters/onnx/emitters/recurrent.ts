@@ -1,5 +1,6 @@
 /** Recurrent layers, whose steps all have the length of the whole: no lengths by element of the batch. */
-import type { nnGru, nnLstm } from '../../../ir/index.ts';
+import type { nnGru, nnLstm, qnnDynamicLstm } from '../../../ir/index.ts';
+import { zeros } from '../../../tensors/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, text, type Written } from '../node_writer.ts';
 
@@ -17,6 +18,19 @@ function common(e: Layer) {
 export function lstm(e: NodeEmitter<typeof nnLstm>): Written {
   const { inputs, attributes } = common(e);
   return e.finish('LSTM', [...inputs, e.value(e.view.c)], attributes);
+}
+
+/** ONNX itself has no such layer. */
+export function dynamicLstm(e: NodeEmitter<typeof qnnDynamicLstm>): Written {
+  const { x, w, r, sw, sr, zw, zr, bias, h, c, attrs } = e.view;
+  const zero = (of: typeof zw, weights: typeof w, scale: typeof sw) => {
+    const { dtype } = e.typeOf(weights);
+    return of ? e.value(of) : e.constant(zeros(dtype, e.typeOf(scale).shape.map(Number)), `${e.node.id}.zero_point`);
+  };
+  const layer = [e.value(x), e.value(w), e.value(r), e.value(bias), '', e.value(h), e.value(c), ''];
+  const quantization = [e.value(sw), zero(zw, w, sw), e.value(sr), zero(zr, r, sr)];
+  const attributes = { hidden_size: int(Number(e.typeOf(r).shape[1])), direction: text(attrs.direction) };
+  return e.finish('DynamicQuantizeLSTM', [...layer, ...quantization], attributes, 'com.microsoft');
 }
 
 export function gru(e: NodeEmitter<typeof nnGru>): Written {
