@@ -1,16 +1,11 @@
 // The inner loops of the AVX-512 convolution. For the .cc file only.
 #pragma once
 
-#include "kernels/accumulate_vnni.h"
+#include "kernels/convolution_steps_avx512.h"
 #include "kernels/convolution_walk.h"
 #include "kernels/finish_avx512.h"
 
 namespace unskew {
-
-// Output positions that are computed together: 7 · 4 accumulators leave four of the 32 registers, and 7 divides the
-// sizes of most networks (7, 14, 28, 56, 112).
-inline constexpr int kPositions = 7;
-static_assert(kPositions <= kStepLimit);
 
 // Weights are fetched so many steps before they are needed.
 inline constexpr int kAhead = 8;
@@ -44,7 +39,8 @@ class Part : WindowWalk {
       }
       for (; begin + kPositions <= end; begin += kPositions)
         compute_inside(begin, source_ + begin * p_.channels, p_.channels, base);
-      if (begin == end) return;
+      if (begin + 1 == end) compute_one(begin, base);
+      if (begin + 1 >= end) return;
     }
     Cursor cursor = at(begin);
     for (int64_t first = begin; first < end; first += kPositions) {
@@ -123,8 +119,8 @@ class Part : WindowWalk {
         for (const uint8_t *near = tap, *end = tap + bytes; near < end; near += 4, far += 4, weights++) {
           _mm_prefetch(reinterpret_cast<const char*>(weights + kAhead), _MM_HINT_T0);
           const __m512i w = _mm512_load_si512(weights);
-          add_step(near, step, thrice, five_times, w, near_acc);
-          add_step(far, step, thrice, five_times, w, far_acc);
+          add_step<kSigned>(near, step, thrice, five_times, w, near_acc);
+          add_step<kSigned>(far, step, thrice, five_times, w, far_acc);
         }
       }
     }
@@ -132,19 +128,14 @@ class Part : WindowWalk {
     store(far_acc, first + kPositions, kPositions);
   }
 
-  [[gnu::always_inline]] UNSKEW_AVX512 inline static void add_step(const uint8_t* from, int64_t step, int64_t thrice,
-                                                                   int64_t five_times, __m512i w, Accumulators& acc) {
-    const auto add = [&](auto k, __m512i x) UNSKEW_BODY {
-      add_products(acc[k][0], kSigned ? _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(128))) : x, w);
-    };
-    static_assert(kPositions == 7);
-    add(0, four_bytes<1>(from, 0));
-    add(1, four_bytes<1>(from, step));
-    add(2, four_bytes<2>(from, step));
-    add(3, four_bytes<1>(from, thrice));
-    add(4, four_bytes<4>(from, step));
-    add(5, four_bytes<1>(from, five_times));
-    add(6, four_bytes<2>(from, thrice));
+  // A row of a product of matrices.
+  [[gnu::always_inline]] UNSKEW_AVX512 inline void compute_one(int64_t first, const int32_t* base) const {
+    Accumulators acc = {};
+    repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[0][v] = _mm512_load_si512(base + v * 16); });
+    if (sums_ != nullptr) correct(first, acc);
+    add_row<kVectors, kSigned>(source_ + first * p_.channels, inputs_,
+                               reinterpret_cast<const __m512i*>(plan_.weights + block_.weights), acc[0]);
+    store(acc, first, 1);
   }
 
   UNSKEW_AVX512 void compute(int64_t first, int count, Cursor& cursor) const {
@@ -234,6 +225,16 @@ class Part : WindowWalk {
                                                                    Accumulators& acc) const {
     const auto* weights = reinterpret_cast<const __m512i*>(plan_.weights + block_.weights);
     const int64_t bytes = rounded_run();
+    const uint8_t* last = source_ + windows.offset[kPositions - 1];
+    if (windows.whole && end_ - last >= (p_.kernel[0] - 1) * row_step() + bytes) {
+      const uint8_t* from[kPositions];
+      repeat<kPositions>([&](auto k) UNSKEW_BODY { from[k] = source_ + windows.offset[k]; });
+      for (int64_t i = 0; i < p_.kernel[0]; i++) {
+        for (int64_t c = 0; c < bytes; c += 4, weights += kVectors) add<0, kPositions>(from, c, weights, acc);
+        repeat<kPositions>([&](auto k) UNSKEW_BODY { from[k] += row_step(); });
+      }
+      return;
+    }
     alignas(64) uint8_t copies[kPositions][kRunLimit];
     for (int64_t i = 0; i < p_.kernel[0]; i++) {
       const int64_t down = i * p_.dilations[0];
@@ -309,10 +310,7 @@ class Part : WindowWalk {
     repeat<kInRegisters>([&](auto v) UNSKEW_BODY { w[v] = _mm512_load_si512(weights + v); });
     repeat<kEnd - kBegin>([&](auto index) UNSKEW_BODY {
       constexpr int k = kBegin + decltype(index)::value;
-      int32_t four;
-      std::memcpy(&four, from[k] + c, 4);
-      __m512i x = _mm512_set1_epi32(four);
-      if constexpr (kSigned) x = _mm512_xor_si512(x, _mm512_set1_epi8(static_cast<char>(128)));
+      const __m512i x = broadcast_four<kSigned>(from[k] + c);
       repeat<kInRegisters>([&](auto v) UNSKEW_BODY { add_products(acc[k][v], x, w[v]); });
       if constexpr (kVectors == 4) add_from_memory(acc[k][3], x, weights + 3);
     });

@@ -65,7 +65,12 @@ const dynamic = fc.record({
   byColumn: fc.boolean(),
 });
 
-function dynamicGraphOf({ layer: of, type, hasZeros, byColumn }: typeof dynamic extends fc.Arbitrary<infer D> ? D : never) {
+function dynamicGraphOf({
+  layer: of,
+  type,
+  hasZeros,
+  byColumn,
+}: typeof dynamic extends fc.Arbitrary<infer D> ? D : never) {
   const { direction, steps, batch, size, hidden, hasBias, hasState, seed } = of;
   const next = random(seed);
   const low = type === 's8' ? -128 : 0;

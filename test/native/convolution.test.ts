@@ -18,12 +18,13 @@ const usual = (value: number, max: number) => fc.oneof(fc.constant([value, value
 /** Windows of one position, which have a loop of their own, and weights too many for parts to take them all in turn. */
 const special = {
   pointwise: { kernel: [1, 1], strides: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0] },
+  one: { kernel: [1, 1], strides: [1, 1], padsBegin: [0, 0], padsEnd: [0, 0], input: [1, 1], batch: 1, inputs: 12 },
   heavy: { kernel: [1, 1], inputs: 160, outputs: 420, groups: 1 },
 } as const;
 
 const config = fc
   .record({
-    special: fc.constantFrom('none', 'none', 'none', 'pointwise', 'pointwise', 'heavy'),
+    special: fc.constantFrom('none', 'none', 'none', 'pointwise', 'pointwise', 'one', 'heavy'),
     sourceType: fc.constantFrom('u8' as const, 's8' as const),
     weightsType: fc.constantFrom('u8' as const, 's8' as const),
     weightsZeroPoints: fc.constantFrom('none', 'one', 'each', 'ends'),

@@ -64,7 +64,8 @@ export const qnnDynamicLstm = defineOp({
     if (x.shape.length !== 3) refuse('x should be [steps, batch, size]', 'x');
     const [steps, batch, size] = x.shape;
     const hidden = r.shape[1];
-    if (r.shape.length !== 3 || typeof hidden !== 'number') return refuse('r should be [directions, hidden, gates]', 'r');
+    if (r.shape.length !== 3 || typeof hidden !== 'number')
+      return refuse('r should be [directions, hidden, gates]', 'r');
     const directions = directionsOf(direction);
     const gates = 4 * hidden;
     expect('w', w.shape, [directions, size, gates], refuse);

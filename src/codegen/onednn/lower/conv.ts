@@ -6,13 +6,12 @@ import {
   layoutOf,
   type nnConv,
   type ops,
-  sizeOf,
   tensor,
   type View,
 } from '../../../ir/index.ts';
 import type { ConvolutionSpec, Defect, PrimitiveAttributes } from '../binding.ts';
 import { hasOneMeaning } from '../floats.ts';
-import { inMemoryOrder, layoutOfDesc } from '../layout.ts';
+import { layoutOfDesc } from '../layout.ts';
 import { offered } from '../offered.ts';
 import { isOursHere } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -25,6 +24,7 @@ import { recordOurConvolution } from './our_products.ts';
 import { holdsResults, lowerProduct, type ProductPrimitives, type Whole } from './product.ts';
 import type { Epilogue } from './products.ts';
 import { referenceScratch } from './reference.ts';
+import { writtenOut } from './written_out.ts';
 
 type Conv = View<typeof ops.dnnlConv>;
 /** The fields of a convolution, transposed or not. */
@@ -121,24 +121,6 @@ function wholeConv(view: Conv, r: Recorder, given: Operands, attributes: Primiti
   if (isBinary && has(chosen, 'binary-post-ops')) return undefined;
   if (chosen === undefined || !holdsResults(view, r, chosen, given)) return undefined;
   return { ...chosen, bare: () => make(chosen.padding, {}, 's32').primitive };
-}
-
-/** A channels-last source surrounded by a value; nothing to do without pads. */
-function writtenOut(r: Recorder, shape: readonly number[], pads: readonly number[], value: number) {
-  const rank = shape.length - 2;
-  const [begin, end] = [pads.slice(0, rank), pads.slice(rank)].map((list) => [0, 0, ...list]);
-  const dims = shape.map((size, axis) => begin[axis] + size + end[axis]);
-  const pad = (source: Buffer): Buffer => {
-    if (pads.every((p) => p === 0)) return source;
-    const destination = r.scratch(sizeOf(dims));
-    const [inOrder, padsBegin, padsEnd] = [shape, begin, end].map((list) => inMemoryOrder('channels-last', list));
-    r.kernel(
-      { name: 'pad', elementBytes: 1, shape: inOrder, padsBegin, padsEnd, value: value & 255 },
-      { source, destination },
-    );
-    return destination;
-  };
-  return { dims, pad };
 }
 
 /** f32, with a bias as in ONNX; where one meaning is needed by our kernel, else layouts by oneDNN's choice. */

@@ -12,6 +12,7 @@ import {
 } from '../../../ir/index.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import { clamps, constantsPerChannel, type Epilogue, type EpilogueOperands } from './products.ts';
+import { writtenOut } from './written_out.ts';
 
 /** The end of a product; the source zero point is absent where the operand `zx` has it. */
 type End = Omit<Epilogue, 'sourceZeroPoint'> & { readonly sourceZeroPoint?: number };
@@ -67,6 +68,32 @@ interface Convolution extends Omit<EpilogueOperands, 'map'> {
   readonly y: ValueId;
 }
 
+/** Rows of up to so many results spend more on windows at their ends than a copy of the source takes. */
+const SHORT_ROW = 64;
+
+/**
+ * The source with its pads written out, where a kernel row of few channels is one run: a run that begins or ends in a pad is put together
+ * byte by byte otherwise, which takes longer than its products.
+ */
+function paddedSource(
+  r: Recorder,
+  x: ValueId,
+  [, inputs, ...kernel]: readonly number[],
+  output: readonly number[],
+  { group, dilations, pads, sourceZeroPoint }: ConvAttrs & End,
+) {
+  const last = kernel.length - 1;
+  const isRun = group === 1 && inputs % 4 !== 0 && kernel[last] > 1 && dilations[last] === 1;
+  if (
+    !isRun ||
+    sourceZeroPoint === undefined ||
+    output[output.length - 1] > SHORT_ROW ||
+    pads.every((pad) => pad === 0)
+  )
+    return undefined;
+  return writtenOut(r, r.shape(x), pads, sourceZeroPoint);
+}
+
 export function recordOurConvolution(
   given: Convolution,
   attrs: ConvAttrs & End & { readonly by: 'onednn' | 'depthwise' },
@@ -79,9 +106,11 @@ export function recordOurConvolution(
   // One spatial axis is a row of a plane.
   const pair = (list: readonly number[], leading: number): readonly [number, number] =>
     input.length === 1 ? [leading, list[0]] : [list[0], list[1]];
-  const source = r.use(x, 'channels-last');
-  const { end, factors } = floats ? floatEnd(floats, outputChannels, r) : byteEnd(given, attrs, outputChannels, r);
   const isDepthwise = attrs.by === 'depthwise';
+  const padded = isDepthwise ? undefined : paddedSource(r, x, r.shape(w), r.shape(y), attrs);
+  const bare = r.use(x, 'channels-last');
+  const source = padded?.pad(bare) ?? bare;
+  const { end, factors } = floats ? floatEnd(floats, outputChannels, r) : byteEnd(given, attrs, outputChannels, r);
   const { destination, slice } = isDepthwise ? { destination: r.define(y, 'channels-last') } : r.defineSlice(y);
   const each = constantsPerChannel(r, outputChannels);
   const together = isDepthwise ? 1 : groupsTogether(r.shape(w)[0], attrs.group);
@@ -92,12 +121,12 @@ export function recordOurConvolution(
     type: attrs.to,
     batch,
     channels,
-    input: pair(input, 1),
+    input: pair(padded?.dims.slice(2) ?? input, 1),
     output: pair(output, 1),
     kernel: pair(r.shape(w).slice(2), 1),
     strides: pair(attrs.strides, 1),
     dilations: pair(attrs.dilations, 1),
-    padsBegin: pair(attrs.pads, 0),
+    padsBegin: padded ? ([0, 0] as const) : pair(attrs.pads, 0),
     ...(attrs.sourceZeroPoint !== undefined && { sourceZeroPoint: attrs.sourceZeroPoint }),
     ...clamps(attrs),
     ...end,
