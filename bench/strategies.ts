@@ -51,7 +51,7 @@ const graphs = [...Object.values(networks).map((build) => build(options)), ...la
 for (let pass = 0; pass < passes; pass++) {
   for (const threads of wanted) {
     const t = threadCounts.indexOf(threads);
-    const [backend] = open(here(threads));
+    const backend = open(here(threads));
     for (const [g, graph] of graphs.entries()) {
       process.stderr.write(`pass ${pass + 1} of ${passes}, ${threads} threads, model ${g + 1} of ${graphs.length}\n`);
       const { quantized } = legalizeFor(graph, backend);

@@ -25,8 +25,11 @@ const LAYERS = {
   // An exporter asks where values came from, which importers say.
   exporters: { files: /^src\/exporters\//, sees: [...BASE, ...FORMATS, 'importers'] },
   codegen: { files: /^src\/codegen\//, sees: [...BASE, 'proofs', 'passes'] },
-  // compile() takes a path or bytes, so the runtime sees the importers.
-  runtime: { files: /^src\/runtime\//, sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'codegen'] },
+  // compile() takes a path or bytes, so the runtime sees the importers; parts for ONNX Runtime are files, so it sees the exporters.
+  runtime: {
+    files: /^src\/runtime\//,
+    sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'exporters', 'codegen'],
+  },
   testing: {
     files: /^src\/testing\//,
     sees: [...BASE, ...FORMATS, 'proofs', 'passes', 'importers', 'exporters', 'codegen', 'runtime'],

@@ -12,7 +12,7 @@ import { type Graph, interpret, isStatic, nodesOf, parse, print, specialize, ten
 import { foldWeights } from '../../src/passes/fold_constants.ts';
 import { legalizeFor } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { backends, usualBackend } from '../../src/runtime/backends.ts';
+import { backends, openHere, usualBackend } from '../../src/runtime/backends.ts';
 import { Executable } from '../../src/runtime/executable.ts';
 import { type ShapeName, shapes } from './shapes.ts';
 
@@ -38,7 +38,7 @@ export function timePhases(shape: ShapeName, size: number, report: (times: Phase
   const isRunnable = !nodesOf(graph).some(({ op }) => op === 'opaque');
   if (isRunnable) {
     const machine = backends[usualBackend].here(1);
-    const asked = backends[usualBackend].open(machine);
+    const asked = openHere([usualBackend], 1);
     const [target] = asked;
     const { byteSums } = target;
     const legalized = timed('legalize', () => legalizeFor(graph, target, byteSums && { byteSums }));

@@ -88,7 +88,7 @@ function tableOf(network: keyof typeof networks, threads: number): Table {
     perChannel: true,
     seed: 1,
   });
-  const target = measurable(open(here(threads))[0]);
+  const target = measurable(open(here(threads)));
   const { quantized } = legalizeFor(importOnnx(bytes, { file: network }), target);
   const convolutions = layersOf(quantized, { target, note: () => {} }).filter(({ layer }) => layer.kind === 'conv');
   const distinct = new Map<string, { layer: Layer; count: number }>();

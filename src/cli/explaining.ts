@@ -1,6 +1,7 @@
 /** Explains the decisions of the rules, layer by layer. */
 
 import {
+  type Fallback,
   fallbacksOf,
   type LegalizeOptions,
   legalize,
@@ -23,8 +24,9 @@ import {
   type StrategyReport,
 } from '../passes/index.ts';
 import { recipeOf } from '../proofs/index.ts';
-import { addonAvailable, openHere, portableBackend, usualBackend } from '../runtime/index.ts';
+import { addonAvailable, openHere, portableBackend, usualOrder } from '../runtime/index.ts';
 import { fittingSizes } from './open_sizes.ts';
+import { computerOf } from './shared_options.ts';
 
 export interface Explanation {
   /** The node of the model, or of the graph where the model gives no name. */
@@ -46,8 +48,9 @@ export interface Explanation {
   readonly correction?: StrategyReport;
   /** The rounding of a sum that ends in a requantize, and the recipe of the addon when it is another one. */
   readonly rounding?: string;
-  /** Set when part of it runs on the interpreter. */
+  /** Why part of it does not run natively, and who computes it: the interpreter or ONNX Runtime. */
   readonly fallback?: string;
+  readonly runsOn?: string;
 }
 
 export interface Explained {
@@ -103,7 +106,7 @@ const lawOf = (name: string): string | undefined =>
   (findRule(name) ?? portableBackend.selection.flat().find((rule) => rule.name === name))?.law;
 
 /** The fallbacks by node; open dimensions get sizes that fit. */
-function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: string } {
+function fallbacks(graph: Graph): { reasons: ReadonlyMap<string, Fallback>; withoutPlan?: string } {
   const addon = addonAvailable();
   if (!addon.available) return { reasons: new Map(), withoutPlan: addon.reason };
   const sizes = fittingSizes(graph);
@@ -112,8 +115,8 @@ function fallbacks(graph: Graph): { reasons: Map<string, string>; withoutPlan?: 
       reasons: new Map(),
       withoutPlan: 'no sizes were found that fit its open dimensions; give some with --shape',
     };
-  const parts = partition(specialize(graph, sizes), openHere(usualBackend, 1));
-  return { reasons: new Map(fallbacksOf(parts).map(({ node, reason }) => [node, reason])) };
+  const parts = partition(specialize(graph, sizes), openHere(usualOrder(), 1));
+  return { reasons: new Map(fallbacksOf(parts).map((fallback) => [fallback.node, fallback])) };
 }
 
 type Draft = {
@@ -131,7 +134,13 @@ function byLayer(
   trace: readonly PassTrace[],
   misses: readonly Miss[],
   strategies: readonly StrategyReport[],
-  { reasons, rounding }: Readonly<Record<'reasons' | 'rounding', ReadonlyMap<string, string>>>,
+  {
+    reasons,
+    rounding,
+  }: {
+    readonly reasons: ReadonlyMap<string, Fallback>;
+    readonly rounding: ReadonlyMap<string, string>;
+  },
 ): Explanation[] {
   const drafts = new Map<string, Draft>();
   const layerOfNode = new Map<string, string>();
@@ -172,7 +181,8 @@ function byLayer(
   }
   for (const entry of strategies) draftOf(entry.layer, entry.op).correction = entry;
   for (const [node, words] of rounding) draftOf(layerOfNode.get(node) ?? node, node).rounding = words;
-  for (const [node, reason] of reasons) draftOf(layerOfNode.get(node) ?? node, node).fallback = reason;
+  for (const [node, { backend, reason }] of reasons)
+    Object.assign(draftOf(layerOfNode.get(node) ?? node, node), { fallback: reason, runsOn: computerOf(backend) });
   // Of two that came equally near, the one that does fire somewhere in this model is the more likely one.
   const used = new Set([...drafts.values()].flatMap((draft) => draft.fired.map(({ rule }) => rule)));
   const order = (m: Explanation['missed'][number]): number => 2 * m.nearness + (used.has(m.rule) ? 0 : 1);

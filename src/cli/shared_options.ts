@@ -12,7 +12,7 @@ import {
 import { importProfiles, stateOptions } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
-import { type BackendName, backendNames, compileGraph, Model } from '../runtime/index.ts';
+import { allBackendNames, type BackendOrder, checkedOrder, compileGraph, Model } from '../runtime/index.ts';
 import type { Source } from './files.ts';
 import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
 import type { Terminal } from './terminal.ts';
@@ -53,10 +53,26 @@ export const kernelsOption = {
   kernels: choice(kernelChoices, 'The kernels of products and pools; onednn: primitives of oneDNN wherever it has one'),
 };
 export const executionOptions = {
-  backend: choice(backendNames, 'The back end that runs the model; reference is the interpreter'),
+  backend: backendOrder(),
   ...threadsOption,
   ...kernelsOption,
 };
+
+/** `NAME`, or several in their order, with commas. */
+function backendOrder(): Option<BackendOrder | undefined> {
+  return {
+    doc: `The back ends that are asked for an operator, in their order: ${allBackendNames.join(', ')} (default: onednn,onnxruntime where onnxruntime-node is installed); the interpreter, reference, computes what is left`,
+    value: 'NAMES',
+    read(given, refuse) {
+      const names = entriesOf(given).at(-1)?.split(',');
+      if (names === undefined) return undefined;
+      const unknown = names.find((name) => !allBackendNames.some((known) => known === name));
+      return unknown === undefined
+        ? checkedOrder(names)
+        : refuse(`'${unknown}' is not one of: ${allBackendNames.join(', ')}`);
+    },
+  };
+}
 
 export const targetOption = (fallback: TargetName) => ({
   target: choice(
@@ -91,7 +107,7 @@ function strategies(): Option<Strategy | undefined> {
 }
 
 export interface CompileValues {
-  readonly backend: BackendName;
+  readonly backend: BackendOrder | undefined;
   readonly threads: number | undefined;
   readonly kernels: KernelChoice;
   readonly strategy: Strategy | undefined;
@@ -106,10 +122,10 @@ export function compileSource(
   graph: Graph,
   { proving }: Terminal,
 ): CompiledModel {
-  const { backend, threads, kernels, strategy } = values;
+  const { backend: backends, threads, kernels, strategy } = values;
   if (source.compiled === undefined) {
     const given = { ...(threads && { threads }), ...(strategy && { strategy }) };
-    return compileGraph(graph, { backend, kernels, ...given, onProof: proving });
+    return compileGraph(graph, { ...(backends && { backends }), kernels, ...given, onProof: proving });
   }
   if (strategy !== undefined)
     throw new UsageError(
@@ -126,14 +142,23 @@ export function modelOf(
   graph: Graph,
   terminal: Terminal,
 ): Model {
-  const { backend, threads, kernels } = values;
-  return new Model(compileSource(source, values, graph, terminal), { backend, kernels, ...(threads && { threads }) });
+  const { backend: backends, threads, kernels } = values;
+  const options = { ...(backends && { backends }), kernels, ...(threads && { threads }) };
+  return new Model(compileSource(source, values, graph, terminal), options);
 }
+
+/** A back end that computes what has no native form, as sentences name it. */
+export const computerOf = (backend: string): string => (backend === 'onnxruntime' ? 'ONNX Runtime' : 'the interpreter');
 
 /** Says when part of the model does not run natively. */
 export function noteFallbacks(model: Model, path: string, terminal: Terminal): void {
   const { fallbacks } = model;
   if (fallbacks.length === 0) return;
-  const which = fallbacks.length === 1 ? '1 node runs' : `${fallbacks.length} nodes run`;
-  terminal.note(`note: ${which} on the interpreter; unskew explain ${path} says why`);
+  for (const name of new Set(fallbacks.map(({ backend }) => backend))) {
+    const count = fallbacks.filter(({ backend }) => backend === name).length;
+    const shown = computerOf(name);
+    terminal.note(
+      `note: ${count === 1 ? '1 node runs' : `${count} nodes run`} on ${shown}; unskew explain ${path} says why`,
+    );
+  }
 }

@@ -37,7 +37,7 @@ export function compiledSide(
   threads: number,
   kernels?: KernelChoice,
 ): Side {
-  const asked = openHere(usualBackend, threads, kernels);
+  const asked = openHere([usualBackend], threads, kernels);
   const execute = (compiled: Graph, feeds: Feeds): Tensors => {
     const executable = Executable.of(specialize(compiled, checkFeeds(compiled, feeds)), asked);
     try {

@@ -1,6 +1,15 @@
 /** The parts of a graph that each back end computes: as few as a greedy schedule finds. */
 import { assert } from '../diagnostics/index.ts';
-import { constantOf, type Graph, type Node, topologicalOrder, type ValueId } from '../ir/index.ts';
+import {
+  constantOf,
+  type Graph,
+  isCarriedInitializer,
+  type Node,
+  nodesOf,
+  once,
+  topologicalOrder,
+  type ValueId,
+} from '../ir/index.ts';
 import type { Backend, Plan, Region } from './backend.ts';
 
 /** A region, and who computes it. */
@@ -22,13 +31,17 @@ export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] =>
 
 /** A node that the first of the back ends leaves to others. */
 export interface Fallback {
+  /** Who computes it. */
+  readonly backend: string;
   readonly node: string;
   readonly op: string;
   readonly reason: string;
 }
 
 export const fallbacksOf = (parts: readonly Part[]): Fallback[] =>
-  parts.flatMap(({ refusals }) => [...refusals].map(([node, reason]) => ({ node: node.id, op: node.op, reason })));
+  parts.flatMap(({ backend, refusals }) =>
+    [...refusals].map(([node, reason]) => ({ backend: backend.name, node: node.id, op: node.op, reason })),
+  );
 
 /**
  * Each node goes to the first back end that takes it. All that is ready for the first one comes first, then all that is ready
@@ -40,6 +53,7 @@ export function partition<B extends Backend>(graph: Graph, backends: readonly B[
   const turns: { readonly nodes: Node[]; readonly refusals: Map<Node, string> }[] = [];
   const made = new Map<ValueId, number>();
   for (const node of topologicalOrder(graph).order) {
+    if (isCarriedInitializer(node)) continue; // a constant, whoever reads it
     const { at, refusal } = firstThatTakes(node, graph, backends);
     // turns go round: each node is computed in the first turn of its back end in which its operands are there
     let turn = at;
@@ -85,6 +99,11 @@ export function wholeOf(graph: Graph): Region {
   return { graph, nodes, ...borderOf(graph, nodes, (id) => isOutput.has(id)) };
 }
 
+/** Constants that stand as nodes. */
+const carriedInitializers = once(
+  (graph): ReadonlySet<ValueId> => new Set(nodesOf(graph).flatMap((n) => (isCarriedInitializer(n) ? n.results : []))),
+);
+
 function borderOf(
   graph: Graph,
   nodes: readonly Node[],
@@ -92,10 +111,10 @@ function borderOf(
 ): Pick<Region, 'inputs' | 'outputs'> {
   const made = new Set(nodes.flatMap((n) => n.results));
   const read = new Set(nodes.flatMap((n) => n.operands));
+  const initializers = carriedInitializers(graph);
+  const isConstant = (id: ValueId) => constantOf(graph, id) !== undefined || initializers.has(id);
   return {
-    inputs: [...read].filter(
-      (id): id is ValueId => id !== null && !made.has(id) && constantOf(graph, id) === undefined,
-    ),
+    inputs: [...read].filter((id): id is ValueId => id !== null && !made.has(id) && !isConstant(id)),
     outputs: [...made].filter(isReadLater),
   };
 }

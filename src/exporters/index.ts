@@ -2,3 +2,4 @@
 
 export { withOutputs } from '../formats/onnx/index.ts';
 export { exportOnnx } from './onnx/export.ts';
+export { exportPart, partRefusal } from './onnx/part.ts';

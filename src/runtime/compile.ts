@@ -16,24 +16,16 @@ import {
   targetFor,
 } from '../codegen/index.ts';
 import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes, originOf } from '../importers/index.ts';
+import { type ImportOptions, importBytes } from '../importers/index.ts';
 import {
-  carriedName,
   checkFeeds,
-  type Dim,
   type Feeds,
   type Graph,
   type ITensor,
-  isOp,
-  opaqueOp,
-  openSymbols,
   refuseTooLarge,
-  symbolsIn,
   type Tensor,
   type TensorLike,
   toPublic,
-  topologicalOrder,
-  type ValueId,
 } from '../ir/index.ts';
 import {
   type Certificate,
@@ -45,16 +37,32 @@ import {
   type Strategy,
   type StrategyReport,
 } from '../passes/index.ts';
-import { type BackendName, backendNames, backends, costsHere, openHere, usualBackend } from './backends.ts';
+import {
+  type AnyBackendName,
+  type BackendName,
+  type BackendOrder,
+  backends,
+  checkedOrder,
+  costsHere,
+  openHere,
+  usualOrder,
+} from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { Executable } from './executable.ts';
 import { externalReader } from './external_data.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import { readModelFile } from './import_model.ts';
+import { refuseOpenSizes, refuseUnknown } from './refuse_unrunnable.ts';
 
 export interface CompileOptions {
-  /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself). */
+  /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself), and no other. */
   readonly backend?: BackendName;
+  /**
+   * The back ends that are asked for a node, in this order; the model is compiled for the first one, and the interpreter computes what
+   * is left. By default `['onednn', 'onnxruntime']` where the package onnxruntime-node is installed, else `['onednn']`: ONNX Runtime
+   * computes operators that have no native form, those among them that unskew does not understand.
+   */
+  readonly backends?: readonly AnyBackendName[];
   /** Threads of one inference; all processors by default. */
   readonly threads?: number;
   /** `onednn`: products and pools by primitives of oneDNN wherever it has one, to compare with our kernels; as exact. */
@@ -84,6 +92,7 @@ export interface CompileOptions {
 
 const optionNames: OptionNames<CompileOptions> = {
   backend: true,
+  backends: true,
   threads: true,
   kernels: true,
   strategy: true,
@@ -108,6 +117,7 @@ export class Model {
   readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
   readonly backend: BackendName;
+  readonly #order: BackendOrder;
   readonly #compiled: CompiledModel;
   readonly #threads: number;
   readonly #kernels: KernelChoice | undefined;
@@ -121,10 +131,11 @@ export class Model {
 
   constructor(
     compiled: CompiledModel,
-    options: Pick<CompileOptions, 'backend' | 'threads' | 'kernels' | 'keptShapes'> = {},
+    options: Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'> = {},
   ) {
     const { graph, certificate, strategies } = compiled;
-    this.backend = options.backend ?? usualBackend;
+    this.#order = orderOf(options);
+    [this.backend] = this.#order;
     this.#threads = threadsOf(options);
     this.#kernels = options.kernels ?? compiled.target.kernels;
     this.#keptShapes = keptShapesOf(options);
@@ -212,7 +223,7 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
-    this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.backend, this.#threads, this.#kernels));
+    this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.#order, this.#threads, this.#kernels));
     const made = Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
     return made;
@@ -243,9 +254,7 @@ export class Model {
  */
 export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
   checkOptions('compile', options, optionNames);
-  const { backend } = options;
-  if (backend !== undefined && !backendNames.includes(backend))
-    fail('U4002', `'${backend}' is not a backend`, {}, `one of: ${backendNames.join(', ')}`);
+  orderOf(options);
   threadsOf(options);
   keptShapesOf(options);
   const { kernels } = options;
@@ -279,71 +288,19 @@ async function load(source: Graph | string | Uint8Array, options: CompileOptions
   return compileGraph(graph, options);
 }
 
-/**
- * Refuses operators that nothing here computes when a model is compiled, not when it is run.
- *
- * @throws UnskewError U2008
- */
-function refuseUnknown(graph: Graph): void {
-  const node = topologicalOrder(graph).order.find((node) => isOp(node, opaqueOp));
-  if (node === undefined) return;
-  const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
-  // a node without a reason of its own is opaque because of an operand
-  const reader = node.operands.find((id) => reasonOf(id) !== undefined);
-  const own = node.results.map(reasonOf).find((reason) => reason !== undefined);
-  const why = own ?? (reader && `of '${reader}' ${reasonOf(reader)}`);
-  const isOpen = graph.inputs.some((id) => {
-    const { dtype, shape } = graph.values[id].type;
-    return dtype === 'opaque' || shape.some((dim) => typeof dim === 'string');
-  });
-  fail(
-    'U2008',
-    `${carriedName(node.attrs.operator)} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
-    node.loc,
-    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}unskew inspect lists what is not supported${isCarriedOn(graph) ? `, and ${CARRIES}` : ''}`,
-  );
-}
-
-const CARRIES = 'unskew rewrite carries it through into ONNX that other runtimes run';
-
-/** Operators of ONNX that nobody here knows stay as they are in a rewritten file; those of other formats have no form in ONNX. */
-const isCarriedOn = (graph: Graph): boolean => originOf(graph) !== undefined;
-
-/**
- * A size that depends on the values of a tensor, on no size of an input and on none that an operator counts: nobody can say how large the
- * results are.
- *
- * @throws UnskewError U2008
- */
-function refuseOpenSizes(graph: Graph): void {
-  const given = new Set([
-    ...openSymbols(graph),
-    ...graph.inputs.flatMap((id) => graph.values[id].type.shape.flatMap((d) => [d, ...symbolsIn(d)])),
-  ]);
-  const isOpen = (dim: Dim): boolean => !given.has(dim) && symbolsIn(dim).some((symbol) => !given.has(symbol));
-  for (const node of topologicalOrder(graph).order) {
-    const open = node.results.flatMap((id) => graph.values[id].type.shape.filter(isOpen))[0];
-    if (open === undefined) continue;
-    fail(
-      'U2008',
-      `the size ${open} of the result of ${node.op} follows from the values of a tensor, not from sizes of inputs, and such a model cannot be run`,
-      node.loc,
-      ...(isCarriedOn(graph) ? [CARRIES] : []),
-    );
-  }
-}
-
 /** A fresh compilation, with the parts that a compiled file does not keep. */
 export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quantized' | 'remaining'> {}
 
 /** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
 export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
-  const { backend: name = usualBackend, target, measuredCosts = true, inputShapes, kernels } = options;
+  const { target, measuredCosts = true, inputShapes, kernels } = options;
+  const order = orderOf(options);
+  const [name] = order;
   const machine = target ?? { ...backends[name].here(threadsOf(options)), ...(kernels && { kernels }) };
   const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
-  const [backend] = backends[name].open(machine, own);
+  const backend = backends[name].open(machine, own);
   const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
-  refuseUnknown(bound);
+  refuseUnknown(bound, order);
   refuseOpenSizes(bound);
   refuseTooLarge(bound, 'ever');
   const goal = targetFor(machine, backend);
@@ -364,6 +321,14 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
       return legalized.remaining;
     },
   };
+}
+
+function orderOf({ backend, backends }: Pick<CompileOptions, 'backend' | 'backends'>): BackendOrder {
+  if (backend !== undefined && backends !== undefined)
+    fail('U4002', 'a backend is given twice: as backend, and in backends', {}, 'give one of them');
+  if (backends !== undefined && !Array.isArray(backends)) fail('U4002', 'backends should be a list of names');
+  const named = backends ?? (backend === undefined ? undefined : [backend]);
+  return named === undefined ? usualOrder() : checkedOrder(named);
 }
 
 function threadsOf({ threads = availableParallelism() }: CompileOptions): number {

@@ -1,13 +1,17 @@
 /** Node.js and the addon: files of models, sessions, `compile`. */
 export { addonAvailable } from './addon.ts';
 export {
+  allBackendNames,
   type BackendName,
+  type BackendOrder,
   backendNames,
   backends,
+  checkedOrder,
   costsHere,
   openHere,
   portableBackend,
   usualBackend,
+  usualOrder,
 } from './backends.ts';
 export { openBeside } from './beside.ts';
 export { bindShapes } from './bind_shapes.ts';

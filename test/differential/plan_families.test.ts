@@ -93,7 +93,7 @@ describe.each([
     let members = 0;
     fc.assert(
       fc.property(runs, (all) => {
-        const families = new PlanFamilies(graph, openHere('onednn', 1));
+        const families = new PlanFamilies(graph, openHere(['onednn'], 1));
         for (const one of all) {
           const bound = new Map(Object.entries(one));
           const feeds = feedsOf(specialize(graph, bound), { pattern: 'random', seed: one.length });

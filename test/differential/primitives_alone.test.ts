@@ -18,7 +18,7 @@ const ours = ['convolution', 'depthwise', 'matrix-product', 'byte-max-pool'];
 function kernelsOf(graph: Graph, feeds: Feeds, kernels: 'auto' | 'onednn'): string[] {
   const compiled = compileGraph(graph, { target: { name: 'onednn', isa: 'vnni', threads: 1, kernels } });
   const sized = specialize(compiled.graph, checkFeeds(compiled.graph, feeds));
-  return planGraph(sized, openHere('onednn', 1, kernels)).flatMap(
+  return planGraph(sized, openHere(['onednn'], 1, kernels)).flatMap(
     ({ plan }) =>
       (plan as Partial<NativePlan>).spec?.commands.flatMap((command) =>
         command.kind === 'kernel' ? [command.kernel.name] : [],

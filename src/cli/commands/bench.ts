@@ -1,8 +1,6 @@
 import { availableParallelism } from 'node:os';
 import type { NodeTime } from '../../codegen/index.ts';
-import { backendNames, backends } from '../../runtime/index.ts';
-import { benchRewritten } from '../bench_rewritten.ts';
-import { isForOnnxRuntimeAlone } from '../check_rewritten.ts';
+import { backendNames, backends, usualBackend } from '../../runtime/index.ts';
 import { defineCommand } from '../command.ts';
 import { publicFeeds } from '../inputs.ts';
 import { type Contender, compare, measure, type Ratio, scheduleFor, type Timing } from '../measure.ts';
@@ -53,12 +51,10 @@ export const bench = defineCommand({
   ],
   async run(values, terminal) {
     const { source, graph, feeds: tensors } = await openWithFeeds(values.model, { ...values, random: 1 }, terminal);
-    if (values.perNode && !backends[values.backend].keepsTimes) {
+    if (values.perNode && !backends[values.backend?.[0] ?? usualBackend].keepsTimes) {
       const able = backendNames.filter((name) => backends[name].keepsTimes).join(' or ');
       throw new UsageError(`--per-node needs the ${able} backend`, 'the interpreter keeps no times per node');
     }
-    if (isForOnnxRuntimeAlone(graph, values.vs ? [values.vs] : []))
-      return benchRewritten(source, graph, { ...values, feeds: tensors }, terminal);
     const start = performance.now();
     const model = modelOf(source, values, graph, terminal);
     try {

@@ -60,7 +60,7 @@ export const check = defineCommand({
     const grouping = legal?.certificate.grouping ?? [];
     const threads = values.threads ?? availableParallelism();
     const ours = compiledSide(
-      compileSource(source, { ...values, backend: usualBackend }, graph, terminal),
+      compileSource(source, { ...values, backend: [usualBackend] }, graph, terminal),
       reference,
       threads,
       values.kernels,

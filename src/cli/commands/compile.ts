@@ -54,6 +54,7 @@ export const compile = defineCommand({
     const { threads, kernels, strategy } = values;
     const graph = withShapes(source.graph, values);
     const compiled = compileGraph(graph, {
+      backends: [usualBackend], // a compiled file holds no operators of other systems
       kernels,
       ...(threads && { threads }),
       ...(strategy && { strategy }),
@@ -93,10 +94,10 @@ export const compile = defineCommand({
   },
 });
 
-/** Nodes that run on the interpreter, and why; unknown where sizes are open: the plan is made when they are known. */
+/** Nodes that do not run natively, and why; unknown where sizes are open: the plan is made when they are known. */
 function where({ graph }: CompiledModel, threads: number): { readonly interpreted?: readonly Fallback[] } {
   if (graph.inputs.some((id) => !isStatic(graph.values[id].type.shape))) return {};
-  return { interpreted: fallbacksOf(partition(graph, openHere(usualBackend, threads))) };
+  return { interpreted: fallbacksOf(partition(graph, openHere([usualBackend], threads))) };
 }
 
 function placesText(interpreted: readonly Fallback[] | undefined): string {

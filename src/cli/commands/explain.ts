@@ -18,9 +18,9 @@ import type { Terminal } from '../terminal.ts';
 
 export const explain = defineCommand({
   name: 'explain',
-  summary: 'Show why each rewrite rule fired or did not, and the nodes that run on the interpreter',
+  summary: 'Show why each rewrite rule fired or did not, and the nodes that do not run natively',
   description: [
-    'Without NODE, shows a table of rules and the nodes that run on the interpreter; with NODE, or -v for all nodes, every rule with its law or its reason.',
+    'Without NODE, shows a table of rules and the nodes that do not run natively, with those that compute them; with NODE, or -v for all nodes, every rule with its law or its reason.',
   ],
   arguments: { model: modelArgument, node: optionalArgument('NODE', 'a node of the model, or a value of the graph') },
   options: { ...targetOption(usualTarget), ...strategyOption, ...shapeOption, ...profileOption, ...stateOption },
@@ -65,14 +65,15 @@ export const explain = defineCommand({
     const sections = isDetailed
       ? r.layers.map((layer) => layerText(layer, r.node === undefined ? shortened(layer.layer) : layer.layer, terminal))
       : [ruleTable(r.layers), ...(r.withoutPlan ? [] : [fallbackText(r.layers)])];
-    return [...sections, ...(r.withoutPlan ? [`Nothing is known about the interpreter: ${r.withoutPlan}`] : [])].join(
-      '\n\n',
-    );
+    return [
+      ...sections,
+      ...(r.withoutPlan ? [`Nothing is known about the places where nodes run: ${r.withoutPlan}`] : []),
+    ].join('\n\n');
   },
 });
 
 function layerText(
-  { op, fired, missed, correction, rounding, fallback }: Explanation,
+  { op, fired, missed, correction, rounding, fallback, runsOn }: Explanation,
   name: string,
   { paint }: Terminal,
 ): string {
@@ -103,7 +104,7 @@ function layerText(
       ]),
     );
   if (rounding !== undefined) lines.push(`  rounds in ${rounding}`);
-  if (fallback !== undefined) lines.push(`  runs on the interpreter: ${fallback}`);
+  if (fallback !== undefined) lines.push(`  runs on ${runsOn}: ${fallback}`);
   if (lines.length === 1) lines.push('  no rule looked at it');
   return lines.join('\n');
 }
@@ -146,7 +147,9 @@ function mostFrequent(reasons: readonly string[]): string | undefined {
 }
 
 function fallbackText(layers: readonly Explanation[]): string {
-  const rows = layers.flatMap(({ layer, op, fallback }) => (fallback === undefined ? [] : [[layer, op, fallback]]));
+  const rows = layers.flatMap(({ layer, op, fallback, runsOn }) =>
+    fallback === undefined ? [] : [[layer, op, runsOn, fallback]],
+  );
   if (rows.length === 0) return 'Everything runs natively.';
-  return `On the interpreter:\n${formatTable([named('node'), 'operator', 'reason'], rows)}`;
+  return `Not natively:\n${formatTable([named('node'), 'operator', 'runs on', 'reason'], rows)}`;
 }

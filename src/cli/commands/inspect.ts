@@ -153,5 +153,5 @@ function unsupportedText(
   if (unsupported.length === 0) return `${terminal.paint('bold', 'Unsupported')}: nothing`;
   const rows = unsupported.map(({ value, operator, reason }) => [operator, value, reason]);
   const table = formatTable(['operator', named('first value'), 'reason'], rows);
-  return `${terminal.paint('bold', 'Unsupported')}: ${format === 'onnx' ? 'carried through a rewrite untouched, ' : ''}cannot be run\n${table}`;
+  return `${terminal.paint('bold', 'Unsupported')}: ${format === 'onnx' ? 'carried through a rewrite untouched, run by ONNX Runtime where onnxruntime-node is installed' : 'cannot be run'}\n${table}`;
 }

@@ -176,7 +176,7 @@ function backendFor({ target: name, threads: wanted, measure, ignoreMeasured }: 
   const usual = backends[usualBackend];
   const isHere = measure !== undefined || addonAvailable().available;
   const machine: TargetDescription = { ...(isHere ? usual.here(threads) : { ...defaultTarget(), threads }), name };
-  const [backend] = usual.open(machine, isHere && !ignoreMeasured ? costsHere(usualBackend, threads) : []);
+  const backend = usual.open(machine, isHere && !ignoreMeasured ? costsHere(usualBackend, threads) : []);
   return { machine, backend };
 }
 

@@ -23,6 +23,27 @@ import {
 } from '../../ir/index.ts';
 import type { Carried } from './emission.ts';
 
+/**
+ * The node `keep` of the file with other operands (null: absent).
+ *
+ * Bodies read outer values by name: a value that has another name now gets the old one beside it.
+ */
+export function carried(
+  origin: OnnxOrigin,
+  keep: number,
+  node: Pick<Node, 'operands'>,
+  operands: readonly (string | null)[],
+): Carried {
+  const { inputs } = origin.file.graph.nodes[keep];
+  const aliases = new Map<string, ValueId>();
+  capturedBy(origin, keep).forEach((name, i) => {
+    const index = inputs.length + i;
+    const id = node.operands[index];
+    if (operands[index] !== name && id) aliases.set(name, id);
+  });
+  return { item: { keep, inputs: inputs.map((_, i) => operands[i] ?? '') }, aliases };
+}
+
 export class KeptFile {
   readonly #graph: Graph;
   readonly #origin: OnnxOrigin;
@@ -134,22 +155,11 @@ export class KeptFile {
     return new Set(this.#file.nodes.filter((_, index) => !this.isTouched(index)).map(({ name }) => name));
   }
 
-  /**
-   * A node that is carried and not understood, reading `operands` (null: absent).
-   *
-   * Bodies read outer values by name: a value that has another name now gets the old one beside it.
-   */
+  /** A node that is carried and not understood, reading `operands` (null: absent). */
   carry(node: Node, operands: readonly (string | null)[]): Carried {
     const keep = this.#owner.get(node.id);
     assert(keep !== undefined && isOp(node, opaqueOp), `%${node.id} is not a node of the file`);
-    const original = this.#file.nodes[keep];
-    const aliases = new Map<string, ValueId>();
-    capturedBy(this.#origin, keep).forEach((name, i) => {
-      const index = original.inputs.length + i;
-      const id = node.operands[index];
-      if (operands[index] !== name && id) aliases.set(name, id);
-    });
-    return { item: { keep, inputs: original.inputs.map((_, i) => operands[i] ?? '') }, aliases };
+    return carried(this.#origin, keep, node, operands);
   }
 
   /** Names that the bodies of changed opaque nodes read. */
@@ -295,7 +305,7 @@ export function refuseLosses({ file }: OnnxOrigin, kept: KeptFile): void {
 }
 
 /** All names inside the bodies of a node. */
-function innerNames({ attributes }: OnnxNode): readonly string[] {
+export function innerNames({ attributes }: OnnxNode): readonly string[] {
   return [...attributes.values()].flatMap((attribute) => {
     const graphs = attribute.kind === 'graph' ? [attribute.value] : attribute.kind === 'graphs' ? attribute.value : [];
     return graphs.flatMap(({ nodes, inputs, initializers }) => [

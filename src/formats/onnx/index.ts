@@ -14,6 +14,7 @@ export {
   buildModel,
   type KeptNode,
   type NodeInit,
+  partOfModel,
   spliceModel,
   type TensorInit,
   type ValueInfoInit,

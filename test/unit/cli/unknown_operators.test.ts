@@ -1,4 +1,4 @@
-/** Models with an operator that nothing here computes: rewritten and compared by ONNX Runtime, and not compiled. */
+/** Models with an operator that nothing of ours computes: run and compared by ONNX Runtime, and not compiled. */
 import { existsSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { tensor } from '../../../src/ir/index.ts';
@@ -62,12 +62,22 @@ describe.each(Object.keys(unknown))('%s', (name) => {
     expect(await unskew(['check', model])).toMatchObject(isRefused);
   });
 
-  test('bench --vs onnxruntime times both files there', async () => {
-    const { code, stdout, stderr } = await unskew(['bench', model, '--vs', 'onnxruntime', '--threads', '1']);
-    expect(code).toBe(0);
-    expect(stdout).toMatch(/^onnxruntime takes [\d.]+ times as long as onnxruntime, rewritten/m);
-    expect(stderr).toContain(`${name} (strange) is not supported here: onnxruntime runs the rewritten model instead`);
-    expect(await unskew(['bench', model])).toMatchObject(isRefused);
+  test('run and bench hand the operator to ONNX Runtime, and say so', async () => {
+    const noted = expect.stringContaining('note: 1 node runs on ONNX Runtime; unskew explain');
+    const bench = ['bench', model, '--vs', 'onnxruntime', '--threads', '1', '--per-node'];
+    expect(await unskew(bench)).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/onnxruntime takes [\d.]+ times as long[\s\S]*opaque \(ONNX Runtime\)/),
+      stderr: noted,
+    });
+    const { code, result, stderr } = await json(['run', model, '--random', '1']);
+    expect({ code, backend: result.backend, stderr }).toEqual({ code: 0, backend: 'onednn', stderr: noted });
+    for (const backend of ['onednn', 'reference'])
+      expect(await unskew(['run', model, '--random', '1', '--backend', backend])).toMatchObject(isRefused);
+    const { stdout } = await unskew(['explain', model]);
+    expect(stdout).toMatch(
+      new RegExp(`Not natively:\\n.*runs on[\\s\\S]*strange +${name} +ONNX Runtime +no primitive`),
+    );
   });
 
   test('compile writes nothing and names the operator, the node and the next step', async () => {

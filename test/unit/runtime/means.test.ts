@@ -29,7 +29,7 @@ describe('a model that takes more memory than there is', () => {
 
   it('is refused for its plan too, which has scratchpads', () => {
     const graph = relu();
-    const steps = planGraph(graph, openHere('onednn', 1));
+    const steps = planGraph(graph, openHere(['onednn'], 1));
     expect(() => refuseTooLargePlans(graph, steps)).not.toThrow();
     const large = steps.map(({ part, plan }) => ({ part, plan: { ...plan, bytes: 2 ** 46 } }));
     expect(() => refuseTooLargePlans(graph, large)).toThrow(/U1006.*65,536 GiB[\s\S]*r \(Relu\)[\s\S]*inputShapes/);

@@ -112,7 +112,7 @@ describeUnless(addonAvailable().available ? undefined : 'the addon is not built'
   });
 
   test('every legal way but the reference is timed, layers alike once', () => {
-    const [backend] = backends.onednn.open(backends.onednn.here(1));
+    const backend = backends.onednn.open(backends.onednn.here(1));
     const seen: string[] = [];
     const found = measureStrategies(legalizeFor(fixed, target).quantized, measurable(backend), {
       target: backend,

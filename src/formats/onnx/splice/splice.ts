@@ -53,7 +53,7 @@ export interface Edits {
 }
 
 /** From this IR version on an initializer need not be a graph input. */
-const FREE_INITIALIZERS = 4;
+export const FREE_INITIALIZERS = 4;
 
 const model = schema.modelProto.fields;
 const graph = schema.graphProto.fields;
@@ -195,7 +195,7 @@ const isChanged = ({ name, inputs, outputs, attributes, bodies }: KeptNode): boo
   [name, inputs, outputs, attributes, bodies].some((change) => change !== undefined);
 
 /** The node without its changed fields, then the changes; bodies in their places. */
-function changeNode(
+export function changeNode(
   context: Context,
   original: OnnxNode,
   { name, inputs, outputs, attributes = {}, bodies }: KeptNode,

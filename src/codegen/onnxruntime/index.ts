@@ -1,0 +1,179 @@
+/**
+ * ONNX Runtime as a back end: it computes what no other does, operators that nobody here understands among them. A part of the
+ * graph becomes an ONNX model of its own. The runtime and the writing of files are somebody else's, and given.
+ */
+import { fail } from '../../diagnostics/index.ts';
+import {
+  type DType,
+  dtypes,
+  formatType,
+  type Graph,
+  type ITensor,
+  isOp,
+  isStatic,
+  type Node,
+  opaqueOp,
+  sizeOf,
+  type TensorType,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import type { Backend, NodeTime, Plan, Region, Session } from '../backend.ts';
+
+/** What ONNX Runtime offers here. */
+export interface OnnxRuntime {
+  /** @throws UnskewError U5003 for a model that it does not take */
+  open(model: Uint8Array, threads: number): OnnxRuntimeSession;
+}
+
+export interface OnnxRuntimeSession {
+  /** In the order of the model; undefined for a result that is no tensor of numbers. */
+  readonly types: readonly (TensorType | undefined)[];
+  /** Inputs are copied before it returns, results are memory of their own. @throws UnskewError U5002 when a run fails */
+  run(inputs: readonly ITensor[]): Promise<readonly ITensor[]>;
+  runSync(inputs: readonly ITensor[]): readonly ITensor[];
+  /** The runs that wait still end. */
+  dispose(): void;
+}
+
+/** The means to write a part of a graph as an ONNX model. */
+export interface PartWriter {
+  /** Undefined for a node that it writes, else why not. */
+  refusal(node: Node, graph: Graph): string | undefined;
+  /** @param found types that the graph does not know. @throws UnskewError U2008 */
+  write(region: Region, found: (id: ValueId) => TensorType | undefined): Uint8Array;
+}
+
+/** bfloat16 has no array in its interface. */
+const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16';
+
+/**
+ * @param host the back end whose operators and capabilities graphs are compiled for
+ * @param runtime loaded when the first part is planned
+ */
+export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxRuntime, writer: PartWriter): Backend {
+  const { byteSums: _, timing: __, ...other } = host;
+  const opened = new Opened((model) => runtime().open(model, threads));
+  return {
+    ...other,
+    name: 'onnxruntime',
+    /** Quantized operators stay with the interpreter: it is their meaning, and other runtimes may differ by one. */
+    accepts(node, graph) {
+      if (!isOp(node, opaqueOp) && !node.op.startsWith('nn.')) return `${node.op} has a meaning of its own here`;
+      const border = [...node.operands, ...node.results].filter((id) => id !== null);
+      const foreign = border.find((id) => !crosses(graph.values[id].type.dtype));
+      return foreign === undefined
+        ? writer.refusal(node, graph)
+        : `it takes or gives ${graph.values[foreign].type.dtype}`;
+    },
+    plan: (region) => planned(region, writer, opened),
+  };
+}
+
+function planned(region: Region, writer: PartWriter, opened: Opened): Plan {
+  const { graph, nodes, inputs, outputs } = region;
+  const found = opened.foundIn(graph);
+  // Carried operators leave sizes open, so that one session serves all of them.
+  const isOpen = nodes.every((node) => isOp(node, opaqueOp));
+  const ids = nodes.map(({ id }) => id);
+  const key = JSON.stringify(
+    isOpen ? [ids] : [ids, [...inputs, ...outputs].map((id) => formatType(typeOf(graph, id)))],
+  );
+  const make = () => writer.write(region, (id) => found.get(id));
+  // later parts ask for the types of its results
+  let first: OnnxRuntimeSession | undefined;
+  if (outputs.some((id) => typeOf(graph, id).dtype === 'opaque')) {
+    first = opened.take(key, make);
+    for (const [i, type] of first.types.entries()) if (type) found.set(outputs[i], type);
+  }
+  const bytesOf = (ids: readonly ValueId[]): number =>
+    ids.reduce((sum, id) => {
+      const { dtype, shape } = typeOf(graph, id);
+      return dtype === 'opaque' || !isStatic(shape) ? sum : sum + sizeOf(shape) * (dtypes[dtype].bits / 8);
+    }, 0);
+  const bytes = bytesOf(inputs) + bytesOf(outputs);
+  return {
+    bytes,
+    bytesOfRun: bytes,
+    open() {
+      const session = first ?? opened.take(key, make);
+      first = undefined;
+      return sessionOf(region, session, () => opened.give(key));
+    },
+  };
+}
+
+function sessionOf({ graph, nodes, outputs }: Region, session: OnnxRuntimeSession, give: () => void): Session {
+  let disposed = false;
+  const checked = (results: readonly ITensor[]): readonly ITensor[] => {
+    for (const [i, id] of outputs.entries()) checkResult(id, typeOf(graph, id), results[i], nodes);
+    return results;
+  };
+  return {
+    run: async (inputs) => checked(await session.run(inputs)),
+    runSync: (inputs) => checked(session.runSync(inputs)),
+    profile(inputs) {
+      const start = performance.now();
+      const results = checked(session.runSync(inputs));
+      const microseconds = (performance.now() - start) * 1000;
+      const [{ id, op }] = nodes;
+      const more = nodes.length === 1 ? '' : ` and ${nodes.length - 1} more`;
+      const time: NodeTime = { node: id, op: `${op}${more} (ONNX Runtime)`, microseconds };
+      return { outputs: results, times: [time] };
+    },
+    dispose() {
+      if (!disposed) give();
+      disposed = true;
+    },
+  };
+}
+
+/** Other parts count on the sizes that the graph knows. */
+function checkResult(id: ValueId, { dtype, shape }: TensorType, result: ITensor, nodes: readonly Node[]): void {
+  const isAsKnown =
+    dtype === 'opaque' ||
+    (result.dtype === dtype &&
+      result.shape.length === shape.length &&
+      shape.every((dim, axis) => typeof dim !== 'number' || dim === result.shape[axis]));
+  if (isAsKnown) return;
+  const { loc } = nodes.find(({ results }) => results.includes(id)) ?? nodes[0];
+  fail(
+    'U5003',
+    `ONNX Runtime computes ${formatType(result)}, and the model declares '${id}' as ${formatType({ dtype, shape })}`,
+    loc,
+  );
+}
+
+/** Sessions by the part that they compute, shared by its plans. */
+class Opened {
+  readonly #open: (model: Uint8Array) => OnnxRuntimeSession;
+  readonly #sessions = new Map<string, { readonly session: OnnxRuntimeSession; users: number }>();
+  readonly #found = new WeakMap<Graph, Map<ValueId, TensorType>>();
+
+  constructor(open: (model: Uint8Array) => OnnxRuntimeSession) {
+    this.#open = open;
+  }
+
+  /** The types of results that a graph does not know. */
+  foundIn(graph: Graph): Map<ValueId, TensorType> {
+    const found = this.#found.get(graph) ?? new Map<ValueId, TensorType>();
+    this.#found.set(graph, found);
+    return found;
+  }
+
+  take(key: string, model: () => Uint8Array): OnnxRuntimeSession {
+    const known = this.#sessions.get(key) ?? { session: this.#open(model()), users: 0 };
+    this.#sessions.set(key, known);
+    known.users++;
+    return known.session;
+  }
+
+  give(key: string): void {
+    const known = this.#sessions.get(key);
+    if (known === undefined) return;
+    known.users--;
+    if (known.users > 0) return;
+    known.session.dispose();
+    this.#sessions.delete(key);
+  }
+}

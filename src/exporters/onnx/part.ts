@@ -1,0 +1,151 @@
+/**
+ * A part of a graph as a model of its own, for a runtime that computes what nobody else does. Operators that were carried from a
+ * file are those of the file, byte for byte, with their bodies; all others are written as `exportOnnx` writes them.
+ */
+import { fail, messageOf, UnskewError } from '../../diagnostics/index.ts';
+import { partOfModel, type ValueInfoInit } from '../../formats/onnx/index.ts';
+import { capturedBy, originOf } from '../../importers/index.ts';
+import {
+  type Graph,
+  hasValue,
+  isCarriedInitializer,
+  isOp,
+  type Node,
+  type NodeId,
+  once,
+  opaqueOp,
+  producersOf,
+  type TensorType,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import { emitGraph } from './emission.ts';
+import { exportOnnx } from './export.ts';
+import { carried, innerNames } from './kept.ts';
+import { schedule } from './schedule.ts';
+
+/** Some nodes of a graph, the values that they read from elsewhere, and those that are read elsewhere. */
+export interface GraphPart {
+  readonly graph: Graph;
+  readonly nodes: readonly Node[];
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+}
+
+/** For values whose types the graph does not know; undefined where nobody does. */
+export type FoundTypes = (id: ValueId) => TensorType | undefined;
+
+/**
+ * The bytes of an ONNX model that computes the part. A part of carried operators alone serves all sizes: dimensions that the file
+ * leaves open stay open where one of them is.
+ *
+ * @throws UnskewError U2008 for an operator that cannot be written, and for an input of a type that nobody knows
+ */
+export function exportPart(part: GraphPart, found: FoundTypes = () => undefined): Uint8Array {
+  const { graph, nodes, inputs, outputs } = part;
+  const origin = originOf(graph);
+  const alone = aloneOf(part);
+  if (origin === undefined || !nodes.some((node) => isOp(node, opaqueOp))) return exportOnnx(alone);
+  const given = new Set(inputs);
+  const producers = producersOf(graph);
+  const kept = new Set<string>();
+  for (const id of nodes.flatMap(({ operands }) => operands)) {
+    const producer = id === null ? undefined : producers.get(id);
+    if (producer && isCarriedInitializer(producer)) kept.add(producer.id);
+  }
+  const { file } = origin;
+  const owners = ownersIn(graph);
+  const indices = nodes.flatMap(({ id }) => owners.get(id) ?? []);
+  const emitted = emitGraph(alone, {
+    opset: file.opsets.get(''),
+    microsoft: file.opsets.has('com.microsoft'),
+    isGiven: (id) => given.has(id) || kept.has(id),
+    taken: new Set(indices.flatMap((i) => innerNames(file.graph.nodes[i])).filter((name) => !hasValue(alone, name))),
+    nodeNames: new Set(),
+    carry(node, operands) {
+      const keep = owners.get(node.id);
+      return keep === undefined
+        ? fail('U2008', `%${node.id} stands for no node of the file`, node.loc)
+        : carried(origin, keep, node, operands);
+    },
+    captured: new Set(indices.flatMap((i) => capturedBy(origin, i))),
+    demanded: [],
+  });
+  // A carried operator may be one that no size fits but for those of the run: a branch that is not taken, say. So dimensions are
+  // declared as the file declares them.
+  const declared = (id: ValueId): TensorType | undefined => {
+    const known = typeOf(graph, id);
+    const type = known.dtype === 'opaque' ? found(id) : known;
+    const before = hasValue(origin, id) ? origin.values[id].type.shape : [];
+    return type && { ...type, shape: type.shape.map((_, axis) => before[axis] ?? 'open') };
+  };
+  return partOfModel(file, {
+    nodes: schedule(emitted.nodes),
+    kept,
+    initializers: emitted.initializers,
+    inputs: inputs.map((id) => {
+      const type = declared(id);
+      if (type === undefined || type.dtype === 'opaque')
+        return fail('U2008', 'a value of a type that is not understood cannot be handed over', { input: id });
+      return valueInfo(id, type);
+    }),
+    outputs: outputs.map((id) => {
+      const type = declared(id);
+      return type === undefined || type.dtype === 'opaque' ? { name: id } : valueInfo(id, type);
+    }),
+    opsets: file.opsets.has('') ? new Map() : new Map([['', emitted.opset]]),
+  });
+}
+
+/** Undefined for a node that a part can hold, else why not. */
+export function partRefusal(node: Node, graph: Graph): string | undefined {
+  const origin = originOf(graph);
+  if (isOp(node, opaqueOp)) {
+    if (origin === undefined) return 'it is not an operator of ONNX';
+    return ownersIn(graph).has(node.id) ? undefined : 'it stands for no node of the file';
+  }
+  const inputs = [...new Set(node.operands)].filter((id) => id !== null && graph.values[id].constant === undefined);
+  const part = { graph, nodes: [node], inputs: inputs as ValueId[], outputs: node.results };
+  try {
+    emitGraph(aloneOf(part), {
+      opset: origin?.file.opsets.get(''),
+      microsoft: origin?.file.opsets.has('com.microsoft') ?? false,
+      isGiven: (id) => part.inputs.includes(id),
+      taken: new Set(),
+      nodeNames: new Set(),
+      captured: new Set(),
+      demanded: [],
+    });
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnskewError) return messageOf(error);
+    throw error;
+  }
+}
+
+/** The graph of the part, with its own values alone: a body may read a name of the file that stands for another value now. */
+function aloneOf({ graph, nodes, inputs, outputs }: GraphPart): Graph {
+  const { origin: _, ...others } = graph;
+  const ids = new Set([...inputs, ...nodes.flatMap(({ operands, results }) => [...operands, ...results])]);
+  ids.delete(null);
+  return {
+    ...others,
+    inputs,
+    outputs,
+    nodes: Object.fromEntries(nodes.map((node) => [node.id, node])),
+    values: Object.fromEntries([...ids].map((id) => [id, graph.values[id as ValueId]])),
+  };
+}
+
+/** The node of the file that each IR node came from. */
+const ownersIn = once(
+  (graph): ReadonlyMap<NodeId, number> =>
+    new Map(originOf(graph)?.nodes.flatMap((ids, index) => ids.map((id) => [id, index] as const))),
+);
+
+/** A dimension is declared where it is known: symbols of ours are expressions. */
+const valueInfo = (name: string, { dtype, shape }: TensorType): ValueInfoInit => ({
+  name,
+  type: dtype === 'opaque' ? 0 : dtype,
+  dims: shape.map((dim) => (typeof dim === 'number' ? dim : undefined)),
+});

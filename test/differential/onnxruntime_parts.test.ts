@@ -1,0 +1,284 @@
+/** Parts of a model that ONNX Runtime computes between parts of ours: as ONNX Runtime computes the whole. */
+import { spawnSync } from 'node:child_process';
+import fc from 'fast-check';
+import ort from 'onnxruntime-node';
+import { describe, expect, it } from 'vitest';
+import { compile, type Tensor, UnskewError } from '../../src/index.ts';
+import { tensor } from '../../src/ir/index.ts';
+import { batch, network } from '../lifecycle/network.ts';
+import { type ModelAttr, type ModelGraph, type ModelNode, writeModel } from '../support/onnx.ts';
+
+const scalar = (name: string, dtype: 'f32' | 'u8' | 's8' | 's64' | 'bool', value: number) => ({
+  name,
+  tensor: tensor(dtype, dtype === 's64' ? [BigInt(value)] : [value], []),
+});
+const conv = (x: string, y: string): ModelNode => ({
+  op: 'QLinearConv',
+  inputs: [x, 'sx', 'zx', 'w', 'sw', 'zw', 'sx', 'zx'],
+  outputs: [y],
+});
+const branch = (op: string, attrs: Record<string, ModelAttr> = {}): { g: ModelGraph } => ({
+  g: { inputs: [], outputs: [{ name: `z.${op}` }], nodes: [{ op, inputs: ['b'], outputs: [`z.${op}`], attrs }] },
+});
+
+/** A quantized layer, whatever `middle` makes of the floats `b`, and another layer behind the floats `c`. */
+const between = (middle: readonly ModelNode[], outputs = ['y'], dims: readonly (number | string)[] = ['N', 2, 3, 3]) =>
+  writeModel({
+    inputs: [
+      { name: 'x', type: 'uint8', dims },
+      { name: 'flag', type: 'bool', dims: [] },
+    ],
+    outputs: outputs.map((name) => (name === 'y' ? { name, type: 'uint8' } : { name })),
+    initializers: [
+      scalar('sx', 'f32', 0.5),
+      scalar('zx', 'u8', 130),
+      scalar('sw', 'f32', 0.25),
+      scalar('zw', 's8', 3),
+      scalar('trips', 's64', 3),
+      scalar('true', 'bool', 1),
+      { name: 'w', tensor: tensor('s8', [3, -2, 1, 4], [2, 2, 1, 1]) },
+    ],
+    nodes: [
+      conv('x', 'a'),
+      { op: 'DequantizeLinear', inputs: ['a', 'sx', 'zx'], outputs: ['b'] },
+      ...middle,
+      { op: 'QuantizeLinear', inputs: ['c', 'sx', 'zx'], outputs: ['d'] },
+      conv('d', 'y'),
+    ],
+    opsets: { '': 17 },
+  });
+
+const middles: Readonly<Record<string, readonly ModelNode[]>> = {
+  'a branch that reads a value around it': [
+    {
+      op: 'If',
+      inputs: ['flag'],
+      outputs: ['c'],
+      attrs: { then_branch: branch('Neg'), else_branch: branch('LeakyRelu', { alpha: { f: 0.5 } }) },
+    },
+  ],
+  'a loop': [
+    {
+      op: 'Loop',
+      inputs: ['trips', 'true', 'b'],
+      outputs: ['c'],
+      attrs: {
+        body: {
+          g: {
+            inputs: [
+              { name: 'i', type: 'int64', dims: [] },
+              { name: 'go', type: 'bool', dims: [] },
+              { name: 'v', type: 'float32' },
+            ],
+            outputs: [
+              { name: 'goes', type: 'bool', dims: [] },
+              { name: 'more', type: 'float32' },
+            ],
+            nodes: [
+              { op: 'Identity', inputs: ['go'], outputs: ['goes'] },
+              { op: 'Add', inputs: ['v', 'b'], outputs: ['more'] },
+            ],
+          },
+        },
+      },
+    },
+  ],
+  'a sequence, which is no tensor': [
+    { op: 'SequenceConstruct', inputs: ['b', 'b'], outputs: ['s'] },
+    { op: 'Neg', inputs: ['b'], outputs: ['n'] },
+    { op: 'ConcatFromSequence', inputs: ['s'], outputs: ['long'], attrs: { axis: 1 } },
+    { op: 'Split', inputs: ['long'], outputs: ['first', 'c0'], attrs: { axis: 1 } },
+    { op: 'Add', inputs: ['c0', 'n'], outputs: ['c1'] },
+    { op: 'Add', inputs: ['c1', 'b'], outputs: ['c'] },
+  ],
+};
+
+const feedsOf = (n: number, seed: number, flag = seed % 2 === 0) => ({
+  x: {
+    type: 'uint8',
+    data: Uint8Array.from({ length: n * 18 }, (_, i) => (i * 37 + seed * 11) & 255),
+    dims: [n, 2, 3, 3],
+  },
+  flag: { type: 'bool', data: Uint8Array.of(flag ? 1 : 0), dims: [] },
+});
+
+async function onnxruntimeOn(
+  model: Uint8Array,
+  feeds: ReturnType<typeof feedsOf>,
+): Promise<Record<string, ort.Tensor>> {
+  const session = await ort.InferenceSession.create(model, { logSeverityLevel: 4 });
+  const given = Object.entries(feeds).filter(([name]) => session.inputNames.includes(name));
+  const results = await session.run(
+    Object.fromEntries(
+      given.map(([name, { type, data, dims }]) => [name, new ort.Tensor(type as 'uint8', data, dims)]),
+    ),
+  );
+  await session.release();
+  return results as Record<string, ort.Tensor>;
+}
+
+const expectEqual = (ours: Tensor, theirs: ort.Tensor) => {
+  expect(ours.dims).toEqual(theirs.dims);
+  expect([...ours.data]).toEqual([...(theirs.data as Uint8Array)]);
+};
+
+describe.each(Object.entries(middles))('%s', (_, middle) => {
+  for (const threads of [1, 2])
+    it(`on ${threads} threads, at many sizes, one after the other and at once`, async () => {
+      const bytes = between(middle);
+      const model = await compile(bytes, { threads });
+      expect(model.fallbacks).toEqual([]); // known with the sizes
+      const runs = [1, 2, 5, 1, 3, 2].map((n, seed) => ({ n, seed }));
+      const right = await Promise.all(runs.map(({ n, seed }) => onnxruntimeOn(bytes, feedsOf(n, seed))));
+      for (const [i, { n, seed }] of runs.entries()) {
+        expectEqual((await model.run(feedsOf(n, seed))).y, right[i].y);
+        expectEqual(model.runSync(feedsOf(n, seed)).y, right[i].y);
+      }
+      expect(new Set(model.fallbacks.map(({ backend }) => backend))).toEqual(new Set(['onnxruntime']));
+      const all = runs.map(({ n, seed }) => model.run(feedsOf(n, seed)));
+      const { y: meanwhile } = model.runSync(feedsOf(2, 1));
+      for (const [i, { y }] of (await Promise.all(all)).entries()) expectEqual(y, right[i].y);
+      expectEqual(meanwhile, (await onnxruntimeOn(bytes, feedsOf(2, 1))).y);
+      model.dispose();
+    });
+});
+
+describe('results', () => {
+  it('of sizes that values decide, among them none', async () => {
+    const bytes = between(
+      [
+        { op: 'Unique', inputs: ['b'], outputs: ['u', '', '', 'counts'] },
+        { op: 'Neg', inputs: ['u'], outputs: ['negative'] },
+        { op: 'Relu', inputs: ['b'], outputs: ['c'] },
+      ],
+      ['negative', 'counts', 'y'],
+    );
+    const model = await compile(bytes);
+    for (const n of [1, 3, 0]) {
+      const [ours, theirs] = [await model.run(feedsOf(n, n)), await onnxruntimeOn(bytes, feedsOf(n, n))];
+      for (const name of ['negative', 'counts', 'y']) expectEqual(ours[name], theirs[name]);
+    }
+    model.dispose();
+  });
+
+  it('are memory of their own: later runs leave them alone, and they may be transferred', async () => {
+    const model = await compile(between(middles['a loop']));
+    const first = await model.run(feedsOf(2, 1));
+    const kept = [...first.y.data];
+    await model.run(feedsOf(2, 2));
+    expect([...first.y.data]).toEqual(kept);
+    structuredClone(first.y.data, { transfer: [first.y.data.buffer as ArrayBuffer] });
+    expect([...model.runSync(feedsOf(2, 1)).y.data]).toEqual(kept);
+    model.dispose();
+  });
+});
+
+describe('float operators that only the interpreter knows besides', () => {
+  it('run in ONNX Runtime unless back ends are named', async () => {
+    const model = await compile(network());
+    await model.run(batch(2));
+    expect(model.fallbacks).toMatchObject([{ backend: 'onnxruntime', op: 'nn.lrn' }]);
+    model.dispose();
+    const own = await compile(network(), { backends: ['onednn'] });
+    await own.run(batch(2));
+    expect(own.fallbacks).toMatchObject([{ backend: 'reference', op: 'nn.lrn' }]);
+    own.dispose();
+  });
+});
+
+describe('faults', () => {
+  const failing = between([
+    { op: 'If', inputs: ['flag'], outputs: ['c0'], attrs: { then_branch: branch('Neg'), else_branch: branch('Neg') } },
+    { op: 'Reshape', inputs: ['c0', 'shape'], outputs: ['c'] },
+  ]);
+
+  it('of a run reject it with a code, and leave the model able to run', async () => {
+    const bytes = writeModel({
+      inputs: [
+        { name: 'x', type: 'float32', dims: [4] },
+        { name: 'shape', type: 'int64', dims: [1] },
+      ],
+      outputs: [{ name: 'y' }],
+      nodes: [{ op: 'Reshape', inputs: ['x', 'shape'], outputs: ['y'] }],
+    });
+    const model = await compile(bytes);
+    const x = { type: 'float32', data: Float32Array.of(1, 2, 3, 4), dims: [4] };
+    const shaped = (n: number) => ({ x, shape: { type: 'int64', data: BigInt64Array.of(BigInt(n)), dims: [1] } });
+    await expect(model.run(shaped(3))).rejects.toMatchObject({ code: 'U5002' });
+    expect(() => model.runSync(shaped(5))).toThrow(/U5002.*ONNX Runtime refuses a run/);
+    expect([...(await model.run(shaped(4))).y.data]).toEqual([1, 2, 3, 4]);
+    model.dispose();
+  });
+
+  it('of a part that it does not take name the reason', async () => {
+    const bytes = between([{ op: 'Strange', domain: 'nobody', inputs: ['b'], outputs: ['c'] }]);
+    const refused = compile(bytes, { inputShapes: { x: [1, 2, 3, 3] } });
+    await expect(refused).rejects.toThrow(UnskewError);
+    await expect(refused).rejects.toMatchObject({ code: 'U1004' });
+    expect(failing.length).toBeGreaterThan(0);
+  });
+
+  it('of the list of back ends are told', async () => {
+    const wrong: readonly (readonly string[])[] = [
+      [],
+      ['onnxruntime'],
+      ['reference', 'onednn'],
+      ['onednn', 'onednn'],
+      ['other'],
+    ];
+    for (const backends of wrong)
+      await expect(compile(network(), { backends: backends as never })).rejects.toMatchObject({ code: 'U4002' });
+    await expect(compile(network(), { backend: 'onednn', backends: ['onednn'] })).rejects.toMatchObject({
+      code: 'U4002',
+    });
+    await expect(compile(between(middles['a loop']), { backends: ['onednn'] })).rejects.toThrow(
+      /U2008.*Loop[\s\S]*onnxruntime-node is installed/,
+    );
+  });
+});
+
+it('runs, runSync and dispose in any order', async () => {
+  const bytes = between(middles['a branch that reads a value around it'], ['y'], [1, 2, 3, 3]);
+  const right = [0, 1].map(async (seed) => [...((await onnxruntimeOn(bytes, feedsOf(1, seed))).y.data as Uint8Array)]);
+  const expected = await Promise.all(right);
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.constantFrom('run', 'runSync', 'wait', 'dispose'), { maxLength: 10 }),
+      async (actions) => {
+        const model = await compile(bytes);
+        let disposed = false;
+        const runs: Promise<void>[] = [];
+        for (const [i, action] of actions.entries()) {
+          const seed = i % 2;
+          if (action === 'dispose') {
+            model.dispose();
+            disposed = true;
+          } else if (action === 'wait') await Promise.allSettled(runs);
+          else if (disposed) await expect(model.run(feedsOf(1, seed))).rejects.toMatchObject({ code: 'U4002' });
+          else if (action === 'runSync') expect([...model.runSync(feedsOf(1, seed)).y.data]).toEqual(expected[seed]);
+          else runs.push(model.run(feedsOf(1, seed)).then(({ y }) => expect([...y.data]).toEqual(expected[seed])));
+        }
+        for (const result of await Promise.allSettled(runs))
+          if (result.status === 'rejected') expect(result.reason).toMatchObject({ code: 'U4002' });
+        model.dispose();
+      },
+    ),
+    { numRuns: 25 },
+  );
+});
+
+it('a process ends by itself, with a model that was not disposed of and with a run that nobody awaits', () => {
+  const folder = new URL('../../src/index.ts', import.meta.url).href;
+  const model = Buffer.from(between(middles['a loop'])).toString('base64');
+  const script = `
+    const { compile } = await import(${JSON.stringify(folder)});
+    const model = await compile(Buffer.from(${JSON.stringify(model)}, 'base64'));
+    const feeds = { x: { type: 'uint8', data: new Uint8Array(18), dims: [1, 2, 3, 3] }, flag: { type: 'bool', data: Uint8Array.of(1), dims: [] } };
+    const { y } = await model.run(feeds);
+    model.run(feeds).then(() => console.log('ended', y.dims.join()));`;
+  const run = spawnSync(process.execPath, ['--import', 'tsx', '--input-type=module', '-e', script], {
+    encoding: 'utf8',
+    timeout: 60_000,
+  });
+  expect(run).toMatchObject({ status: 0, signal: null, stdout: 'ended 1,2,3,3\n' });
+});
