@@ -72,18 +72,45 @@ void transpose_16x16(const uint8_t* source, int64_t source_stride, uint8_t* dest
     _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + i * destination_stride), even[i]);
 }
 
-// Tiles of 16 x 16. The last ones end where the block does, so that they have rows and columns of those before; less than a tile
-// goes one by one.
-void transpose_bytes(const uint8_t* source, int64_t source_stride, uint8_t* destination, int64_t destination_stride,
+// 8 x 8 pairs of bytes, likewise in three rounds.
+void transpose_8x8(const uint16_t* source, int64_t source_stride, uint16_t* destination, int64_t destination_stride) {
+  __m128i even[8], odd[8];
+  for (int i = 0; i < 8; i++) even[i] = _mm_loadu_si128(reinterpret_cast<const __m128i*>(source + i * source_stride));
+  const auto round = [](const __m128i* from, __m128i* to) {
+    for (int i = 0; i < 4; i++) {
+      to[2 * i] = _mm_unpacklo_epi16(from[i], from[i + 4]);
+      to[2 * i + 1] = _mm_unpackhi_epi16(from[i], from[i + 4]);
+    }
+  };
+  round(even, odd);
+  round(odd, even);
+  round(even, odd);
+  for (int i = 0; i < 8; i++)
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(destination + i * destination_stride), odd[i]);
+}
+
+// Eight rows of four words.
+void transpose_8x4(const uint32_t* source, int64_t source_stride, uint32_t* destination, int64_t destination_stride) {
+  for (int half = 0; half < 2; half++, source += 4, destination += 4 * destination_stride) {
+    __m128 rows[4];
+    for (int i = 0; i < 4; i++) rows[i] = _mm_loadu_ps(reinterpret_cast<const float*>(source + i * source_stride));
+    _MM_TRANSPOSE4_PS(rows[0], rows[1], rows[2], rows[3]);
+    for (int i = 0; i < 4; i++) _mm_storeu_ps(reinterpret_cast<float*>(destination + i * destination_stride), rows[i]);
+  }
+}
+
+// By tiles. The last ones end where the block does, so that they have rows and columns of those before; less than a tile goes one by
+// one.
+template <class T, int kRows, int kColumns, class Tile>
+void transpose_tiles(const Tile& tile, const T* source, int64_t source_stride, T* destination, int64_t destination_stride,
                      int64_t rows, int64_t columns) {
-  if (rows < 16 || columns < 16)
+  if (rows < kRows || columns < kColumns)
     return transpose_scalar(source, source_stride, destination, destination_stride, rows, columns);
-  for (int64_t row = 0; row < rows; row += 16) {
-    const int64_t r = std::min(row, rows - 16);
-    for (int64_t column = 0; column < columns; column += 16) {
-      const int64_t c = std::min(column, columns - 16);
-      transpose_16x16(source + c * source_stride + r, source_stride, destination + r * destination_stride + c,
-                      destination_stride);
+  for (int64_t row = 0; row < rows; row += kRows) {
+    const int64_t r = std::min(row, rows - kRows);
+    for (int64_t column = 0; column < columns; column += kColumns) {
+      const int64_t c = std::min(column, columns - kColumns);
+      tile(source + c * source_stride + r, source_stride, destination + r * destination_stride + c, destination_stride);
     }
   }
 }
@@ -100,7 +127,11 @@ void transpose_block(Isa isa, const T* source, int64_t source_stride, T* destina
              transpose_few<T, 4>(isa, source, source_stride, destination, destination_stride, rows, columns)) {
     return;
   } else if constexpr (sizeof(T) == 1) {
-    transpose_bytes(source, source_stride, destination, destination_stride, rows, columns);
+    transpose_tiles<T, 16, 16>(transpose_16x16, source, source_stride, destination, destination_stride, rows, columns);
+  } else if constexpr (sizeof(T) == 2) {
+    transpose_tiles<T, 8, 8>(transpose_8x8, source, source_stride, destination, destination_stride, rows, columns);
+  } else if constexpr (sizeof(T) == 4) {
+    transpose_tiles<T, 8, 4>(transpose_8x4, source, source_stride, destination, destination_stride, rows, columns);
   } else {
     transpose_scalar(source, source_stride, destination, destination_stride, rows, columns);
   }

@@ -18,6 +18,7 @@ import {
   qdqMatmul,
   qdqMatmulToFloat,
 } from './rules/qdq_products.rules.ts';
+import { quantizeAgain } from './rules/qdq_quantize_again.rule.ts';
 import { quantizeEarly } from './rules/qdq_quantize_early.rule.ts';
 import { qdqSoftmax } from './rules/qdq_softmax.rule.ts';
 import { subtractZeroPoint } from './rules/qdq_subtract.rule.ts';
@@ -52,6 +53,7 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
       qdqGlobalAveragePool,
       qdqAveragePool,
       qdqSoftmax,
+      quantizeAgain,
       quantizeEarly,
       tableOfAdd,
       tableOfMul,

@@ -451,6 +451,8 @@ describe.each(kernelIsas)('%s', (isa) => {
     [1, [3, 130, 67]],
     [4, [2, 65, 70]],
     [2, [1, 64, 64]],
+    [2, [2, 61, 75]],
+    [8, [1, 33, 20]],
   ])('copy of %i-byte elements between channels first and channels last', (elementBytes, [n, c, p]) => {
     const source = elements(elementBytes, n * c * p, (i) => Math.imul(i, 2654435761) >>> 7);
     const last = source.slice();

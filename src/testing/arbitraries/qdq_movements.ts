@@ -9,11 +9,13 @@ import {
   nnMul,
   nnRelu,
   ofType,
+  qnnDequantize,
+  qnnQuantize,
   type Shape,
   type Value,
 } from '../../ir/index.ts';
 import { filled } from '../contents.ts';
-import { contents } from './basic.ts';
+import { contents, scale } from './basic.ts';
 import { emitMove, type Movement, type MoveSpec, movableShape, movements, moveSpec } from './movements.ts';
 import { emitDequantize, emitQuantize, mostly, type Quantization, quantization, shape4 } from './quantization.ts';
 
@@ -106,4 +108,27 @@ export const dequantized: fc.Arbitrary<Graph> = fc
     const v = emitDequantize(b, x, q, axis);
     const y = b.emit(nnAdd, { a: v, b: b.input('s', 'f32', []) });
     return b.finish(output ? [y, v] : [y]);
+  });
+
+/** quantize(move(dequantize(q))) of 16 bits, mostly with the parameters of before. */
+export const quantizedAgain: fc.Arbitrary<Graph> = fc
+  .record({
+    dtype: fc.constantFrom('u16' as const, 's16' as const),
+    shape: movableShape,
+    moves: fc.array(moveSpec(['nnReshape', 'nnTranspose', 'nnDepthToSpace']), { maxLength: 2 }),
+    scale: fc.oneof(scale, fc.constantFrom(0.3, 2 ** -127, 1e-30, 1e30)),
+    zero: fc.option(fc.integer({ min: 0, max: 300 })),
+    isOther: mostly(false, 12),
+    isShared: mostly(false, 12),
+  })
+  .map(({ dtype, shape, moves, scale: s, zero, isOther, isShared }) => {
+    const b = new GraphBuilder();
+    const parameters = (factor: number) => ({
+      scale: b.scalar('f32', Math.fround(s * factor)),
+      ...(zero !== null && { zp: b.scalar(dtype, zero) }),
+    });
+    const x = b.emit(qnnDequantize, { x: b.input('x', dtype, shape), ...parameters(1) });
+    const moved = moves.reduce<Value>((v, move) => emitMove(b, v, move), x);
+    const y = b.emit(qnnQuantize, { x: ofType(moved, 'f32'), ...parameters(isOther ? 2 : 1) }, { dtype });
+    return b.finish(isShared ? [y, moved] : [y]);
   });

@@ -13,7 +13,7 @@ import { chains, type Movement, movements } from './movements.ts';
 import { bounds, casts, clampedRequantize, identities, reciprocals, tables } from './plain.ts';
 import { floatProducts, groups, ofOneTensor } from './qdq.ts';
 import { computedProducts } from './qdq_computed.ts';
-import { dequantized, movedDequantize, movedWeights } from './qdq_movements.ts';
+import { dequantized, movedDequantize, movedWeights, quantizedAgain } from './qdq_movements.ts';
 import { scaledProducts } from './scaled.ts';
 import { absorbed, additions, buildSum, constants, ortRequantize, requantizeSpec } from './sums.ts';
 
@@ -178,7 +178,7 @@ const families: Readonly<Partial<Record<OpKey, readonly Family[]>>> = {
   nnRelu: [['scaled product', scaledProducts('relu')]],
   nnClip: [['scaled product', scaledProducts('clip')]],
   nnSub: summed,
-  qnnQuantize: [...Object.entries(groups), ['by reciprocal', reciprocals]],
+  qnnQuantize: [...Object.entries(groups), ['by reciprocal', reciprocals], ['again', quantizedAgain]],
   qnnAdd: [['of one tensor', ofOneTensor(qnnAdd)]],
   qnnMul: [['of one tensor', ofOneTensor(qnnMul)]],
   qnnDequantize: [
