@@ -96,7 +96,7 @@ export function openOrder(
   order: BackendOrder,
   machine: TargetDescription,
   own?: readonly CostRow[],
-): readonly Backend[] {
+): readonly [Backend, ...Backend[]] {
   const [first, ...others] = order;
   const host = backends[first].open(machine, own);
   const opened = others.map((name) =>
@@ -111,7 +111,11 @@ export function openOrder(
 export const portableBackend = backends[usualBackend].open(defaultTarget());
 
 /** The back ends on this machine. */
-export const openHere = (order: BackendOrder, threads: number, kernels?: KernelChoice): readonly Backend[] =>
+export const openHere = (
+  order: BackendOrder,
+  threads: number,
+  kernels?: KernelChoice,
+): readonly [Backend, ...Backend[]] =>
   openOrder(order, { ...backends[order[0]].here(threads), ...(kernels && { kernels }) });
 
 /** The costs that were measured on this machine. */

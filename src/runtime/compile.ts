@@ -45,6 +45,7 @@ import {
   checkedOrder,
   costsHere,
   openHere,
+  openOrder,
   usualOrder,
 } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
@@ -298,9 +299,10 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const [name] = order;
   const machine = target ?? { ...backends[name].here(threadsOf(options)), ...(kernels && { kernels }) };
   const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
-  const backend = backends[name].open(machine, own);
+  const asked = openOrder(order, machine, own);
+  const [backend] = asked;
   const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
-  refuseUnknown(bound, order);
+  refuseUnknown(bound, asked);
   refuseOpenSizes(bound);
   refuseTooLarge(bound, 'ever');
   const goal = targetFor(machine, backend);

@@ -1,6 +1,6 @@
 /** Models that nothing here can run, told when they are compiled. */
+import type { Backend } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
-import { partRefusal } from '../exporters/index.ts';
 import { originOf } from '../importers/index.ts';
 import {
   carriedName,
@@ -16,21 +16,19 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
-import type { BackendOrder } from './backends.ts';
 
 /**
  * Refuses operators that nothing here computes when a model is compiled, not when it is run.
  *
  * @throws UnskewError U2008
  */
-export function refuseUnknown(graph: Graph, order: BackendOrder): void {
-  const asked = order.includes('onnxruntime');
-  const isRefused = (node: Node): boolean => {
-    if (!isOp(node, opaqueOp)) return false;
-    return isCarriedInitializer(node)
-      ? graph.outputs.includes(node.id) || !asked
-      : !asked || partRefusal(node, graph) !== undefined;
-  };
+export function refuseUnknown(graph: Graph, asked: readonly Backend[]): void {
+  const isOnnxRuntimeAsked = asked.some(({ name }) => name === 'onnxruntime');
+  const isRefused = (node: Node): boolean =>
+    isOp(node, opaqueOp) &&
+    (isCarriedInitializer(node)
+      ? !isOnnxRuntimeAsked || graph.outputs.includes(node.id)
+      : asked.every((backend) => backend.accepts(node, graph) !== undefined));
   const node = topologicalOrder(graph).order.find(isRefused);
   if (node === undefined || !isOp(node, opaqueOp)) return;
   const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
@@ -46,7 +44,7 @@ export function refuseUnknown(graph: Graph, order: BackendOrder): void {
     'U2008',
     `${carriedName(node.attrs.operator)} is not supported and cannot be run${why === undefined ? '' : `: ${why}`}`,
     node.loc,
-    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}${asked ? '' : ELSEWHERE}unskew inspect lists what is not supported${isCarriedOn(graph) ? `, and ${CARRIES}` : ''}`,
+    `${isOpen ? 'sizes may help: inputShapes in the API, --shape on the command line; ' : ''}${isOnnxRuntimeAsked ? '' : ELSEWHERE}unskew inspect lists what is not supported${isCarriedOn(graph) ? `, and ${CARRIES}` : ''}`,
   );
 }
 

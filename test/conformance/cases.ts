@@ -34,7 +34,7 @@ export interface Case {
 }
 
 /** Integers exact; floats as onnx.backend.test compares them. */
-const nodeTolerance = { abs: 1e-7, rel: 1e-3 };
+export const nodeTolerance = { abs: 1e-7, rel: 1e-3 };
 
 export function allCases(): readonly Case[] {
   const root = corpusRoot();

@@ -2,8 +2,9 @@
  * ONNX Runtime as a back end: it computes what no other does, operators that nobody here understands among them. A part of the
  * graph becomes an ONNX model of its own. The runtime and the writing of files are somebody else's, and given.
  */
-import { fail } from '../../diagnostics/index.ts';
+import { fail, UnskewError } from '../../diagnostics/index.ts';
 import {
+  constantOf,
   type DType,
   dtypes,
   formatType,
@@ -12,6 +13,7 @@ import {
   isOp,
   isStatic,
   type Node,
+  type NodeId,
   opaqueOp,
   sizeOf,
   type TensorType,
@@ -54,6 +56,12 @@ const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16';
 export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxRuntime, writer: PartWriter): Backend {
   const { byteSums: _, timing: __, ...other } = host;
   const opened = new Opened((model) => runtime().open(model, threads));
+  // It has operators without a kernel for every type, which the interpreter computes then.
+  const answers = new Map<NodeId, string | undefined>();
+  const tried = (node: Node, graph: Graph): string | undefined => {
+    if (!answers.has(node.id)) answers.set(node.id, openedAlone(node, graph, writer, runtime));
+    return answers.get(node.id);
+  };
   return {
     ...other,
     name: 'onnxruntime',
@@ -62,12 +70,26 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
       if (!isOp(node, opaqueOp) && !node.op.startsWith('nn.')) return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
       const foreign = border.find((id) => !crosses(graph.values[id].type.dtype));
-      return foreign === undefined
-        ? writer.refusal(node, graph)
-        : `it takes or gives ${graph.values[foreign].type.dtype}`;
+      if (foreign !== undefined) return `it takes or gives ${graph.values[foreign].type.dtype}`;
+      const refusal = writer.refusal(node, graph);
+      return refusal !== undefined || isOp(node, opaqueOp) ? refusal : tried(node, graph);
     },
     plan: (region) => planned(region, writer, opened),
   };
+}
+
+/** Undefined where ONNX Runtime takes a model of the node alone. */
+function openedAlone(node: Node, graph: Graph, writer: PartWriter, runtime: () => OnnxRuntime): string | undefined {
+  const read = [...new Set(node.operands)].filter((id) => id !== null);
+  const inputs = read.filter((id) => constantOf(graph, id) === undefined);
+  try {
+    const model = writer.write({ graph, nodes: [node], inputs, outputs: node.results }, () => undefined);
+    runtime().open(model, 1).dispose();
+    return undefined;
+  } catch (error) {
+    if (error instanceof UnskewError) return error.diagnostics[0].message;
+    throw error;
+  }
 }
 
 function planned(region: Region, writer: PartWriter, opened: Opened): Plan {

@@ -240,8 +240,9 @@ const turns = (outputs: readonly PartialType[], carried: number): readonly Parti
 export const loop: Rule = (node) => turns((node.body('body') ?? []).slice(1), node.inputs - 2);
 export const scan: Rule = (node) => {
   const scanned = node.int('num_scan_inputs') ?? 0;
-  // before version 9 the first input is the lengths, and axes differ
-  if (node.ints('scan_output_axes')?.some((axis) => axis !== 0) || node.ints('directions')) return [];
+  // before version 9 the first input is the lengths, mostly absent, and axes differ
+  if (node.input(0).dtype === undefined || node.ints('directions')) return [];
+  if (node.ints('scan_output_axes')?.some((axis) => axis !== 0)) return [];
   return turns(node.body('body') ?? [], node.inputs - scanned);
 };
 
