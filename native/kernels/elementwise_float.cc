@@ -1,4 +1,5 @@
 // Operations on one f32, by the functions that TypeScript shares.
+#include "kernels/binary32_avx512.h"
 #include "kernels/binary32_functions.h"
 #include "kernels/elementwise_program.h"
 #include "kernels/float_functions.h"
@@ -33,6 +34,22 @@ UNSKEW_FUNCTION(HardSigmoid, functions::hard_sigmoid(x, alpha, beta))
 UNSKEW_FUNCTION(HardSwish, functions::hard_swish(x))
 #undef UNSKEW_FUNCTION
 
+// The versions for AVX-512 of functions with steps of binary32.
+#define UNSKEW_FUNCTION_AVX512(name)                                                                                \
+  UNSKEW_AVX512 void name##_avx512(const void* const* operands, void* destination, const double*, int64_t count) { \
+    auto* to = static_cast<float*>(destination);                                                                    \
+    binary32_avx512::for_floats(static_cast<const float*>(operands[0]), count,                                      \
+                                [=](auto x, int64_t at, __mmask16 mask) UNSKEW_AVX512 __attribute__((always_inline)) {                               \
+                                  binary32_avx512::store(binary32_avx512::name(x), to + at, mask);                  \
+                                });                                                                                 \
+  }
+UNSKEW_FUNCTION_AVX512(exp)
+UNSKEW_FUNCTION_AVX512(sigmoid)
+UNSKEW_FUNCTION_AVX512(tanh)
+UNSKEW_FUNCTION_AVX512(erf)
+UNSKEW_FUNCTION_AVX512(gelu)
+#undef UNSKEW_FUNCTION_AVX512
+
 // Sine or cosine: a block with an element beyond the reach of the vector code goes one by one.
 template <float (*kNear)(float), float (*kFar)(float)>
 struct Trigonometric {
@@ -61,14 +78,19 @@ void add(Operations& to, const char* name, int64_t weight = 4) {
 void add_float_operations(Operations& to) {
   constexpr int64_t kFunction = 64;
   add<Exp>(to, "exp", kFunction);
+  to.back().avx512 = exp_avx512;
   add<Log>(to, "log", kFunction);
   add<Sigmoid>(to, "sigmoid", kFunction);
+  to.back().avx512 = sigmoid_avx512;
   add<Tanh>(to, "tanh", kFunction);
+  to.back().avx512 = tanh_avx512;
   add<Erf>(to, "erf", kFunction);
+  to.back().avx512 = erf_avx512;
   add<Softplus>(to, "softplus", kFunction);
   add<Softsign>(to, "softsign", 16);
   add<Mish>(to, "mish", kFunction);
   add<Gelu>(to, "gelu", kFunction);
+  to.back().avx512 = gelu_avx512;
   add<GeluTanh>(to, "gelu_tanh", kFunction);
   add<Elu>(to, "elu", kFunction);
   add<Selu>(to, "selu", kFunction);

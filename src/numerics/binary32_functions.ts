@@ -1,6 +1,6 @@
 /**
  * Exponential, sigmoid, tanh, error function and GELU of binary32 numbers, every step rounded to binary32 and none fused:
- * native/kernels/binary32_functions.h has the same steps in the same order, and equals them bit for bit in vectors of any width.
+ * native/kernels/binary32_steps.h has the same steps in the same order, and equals them bit for bit in vectors of any width.
  *
  * The largest errors over every 17th of all arguments, in units in the last place of the exact result (subnormal ones included):
  *
