@@ -68,7 +68,7 @@ void elementwise() {
   });
   check("rescale", [=](auto& t) {
     const Arithmetic how = arithmetic == Arithmetic::fixed ? arithmetic : Arithmetic::f64;
-    return make_rescale({outer, channels, inner, 3, -70000, 70000, how, rounding}, t);
+    return make_rescale({false, outer, channels, inner, 3, -70000, 70000, how, rounding}, t);
   });
   check("lookup",
         [count = random_int(0, 300), size = random_int(1, 300), bytes = int64_t{1} << random_int(0, 3)](auto& t) {

@@ -8,6 +8,7 @@ import { type Graph, GraphBuilder, interpret, type Value } from '../../src/ir/in
 import { nnConv, nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';
 import { nnSigmoid } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
+import { nnTranspose } from '../../src/ir/ops/nn_movement.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
 import { compileGraph, Model } from '../../src/runtime/compile.ts';
@@ -130,6 +131,46 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
         expectAgreement(ended(b, y, d.end), d, { isa, threads: 1 });
       }),
       { numRuns: 100 },
+    );
+  });
+});
+
+describe.each(kernelIsas)('transpositions around matrix products, %s', (isa) => {
+  it('give what they give alone, whoever else reads them', () => {
+    const perm = fc.shuffledSubarray([0, 1, 2, 3], { minLength: 4 });
+    const draw = fc.record({
+      sizes: fc.tuple(int(1, 3), int(1, 3), int(1, 40), int(1, 40), int(1, 70)),
+      perms: fc.tuple(perm, perm, perm),
+      isRead: fc.tuple(fc.boolean(), fc.boolean(), fc.boolean()),
+      twice: fc.boolean(),
+      threads: int(1, 2),
+      pattern,
+      seed: fc.nat(0xffff),
+    });
+    fc.assert(
+      fc.property(draw, (d) => {
+        const b = new GraphBuilder();
+        const [n, heads, rows, depth, columns] = d.sizes;
+        const read: Value[] = [];
+        const turned = (name: string, shape: readonly number[], at: 0 | 1): Value<'f32'> => {
+          const own = [...shape];
+          d.perms[at].forEach((axis, i) => {
+            own[axis] = shape[i];
+          });
+          const x = b.emit(nnTranspose, { x: b.input(name, 'f32', own) }, { perm: d.perms[at] }) as Value<'f32'>;
+          if (d.isRead[at]) read.push(b.emit(nnSigmoid, { x }));
+          return x;
+        };
+        const a = turned('a', [n, heads, rows, depth], 0);
+        const other = turned('b', [n, heads, depth, columns], 1);
+        const y = b.emit(nnMatmul, { a, b: other }) as Value<'f32'>;
+        const z = b.emit(nnTranspose, { x: y }, { perm: d.perms[2] }) as Value<'f32'>;
+        if (d.isRead[2]) read.push(y);
+        if (d.twice) read.push(b.emit(nnTranspose, { x: z }, { perm: d.perms[0] }));
+        const graph = b.finish([...read, z, ...b.emitList(qnnDynamicQuantize, [z], {})]);
+        expectAgreement(graph, d, { isa, threads: d.threads });
+      }),
+      { numRuns: 60 },
     );
   });
 });

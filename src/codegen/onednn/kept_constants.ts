@@ -2,8 +2,9 @@
  * Constants in native memory, made once for all plans of a model: the weights are the same for every batch size and every length of a
  * sentence. What is kept goes with the tensor that it was made of.
  */
-import { bytesOf, type ITensor } from '../../ir/index.ts';
+import { bytesOf, copyStrided, type ITensor, newArray, stridesOf } from '../../ir/index.ts';
 import type { MemoryDesc, NativeMemory, NativeType, OneDnnBinding } from './binding.ts';
+import { inMemoryOrder } from './layout.ts';
 
 interface Packed {
   readonly to: MemoryDesc;
@@ -47,4 +48,12 @@ export class KeptConstants {
     known.push({ to, memory });
     return memory;
   }
+}
+
+/** A constant in channels-last order. */
+export function channelsLast(t: ITensor): ITensor {
+  const [order, from] = [t.shape, stridesOf(t.shape)].map((list) => inMemoryOrder('channels-last', list));
+  const data = newArray(t.dtype, t.data.length);
+  copyStrided(order, t.data, { offset: 0, strides: from }, data, { offset: 0, strides: stridesOf(order) });
+  return { ...t, data };
 }

@@ -1,5 +1,5 @@
 /** The layout of a tensor in memory: row major, channels last, or blocked as oneDNN chose. */
-import { sizeOf, stridesOf } from '../../ir/index.ts';
+import { sizeOf, stridesOf, type ValueId } from '../../ir/index.ts';
 import type { MemoryDesc } from './binding.ts';
 
 export type PlainLayout = 'row-major' | 'channels-last';
@@ -34,15 +34,16 @@ export const inMemoryOrder = <T>(layout: PlainLayout, byAxis: readonly T[]): T[]
 
 export const isPlain = (layout: BufferLayout): layout is PlainLayout => typeof layout === 'string';
 
-/** The plain layout a descriptor amounts to, or the descriptor itself when it is blocked or strided otherwise. */
-export function layoutOfDesc(desc: MemoryDesc): BufferLayout {
-  const { strides, dims } = desc;
-  if (strides === undefined) return desc;
-  const matches = (layout: PlainLayout) =>
-    plainStrides(layout, dims).every((s, axis) => dims[axis] === 1 || s === strides[axis]);
-  if (matches('row-major')) return 'row-major';
-  return matches('channels-last') ? 'channels-last' : desc;
+/** The plain layout that has these strides, where there is one; axes of size 1 have any. */
+export function layoutOfStrides(strides: readonly number[], dims: readonly number[]): PlainLayout | undefined {
+  return (['row-major', 'channels-last'] as const).find((layout) =>
+    plainStrides(layout, dims).every((s, axis) => dims[axis] === 1 || s === strides[axis]),
+  );
 }
+
+/** The plain layout a descriptor amounts to, or the descriptor itself when it is blocked or strided otherwise. */
+export const layoutOfDesc = (desc: MemoryDesc): BufferLayout =>
+  (desc.strides && layoutOfStrides(desc.strides, desc.dims)) ?? desc;
 
 /** A tensor in memory as lanes along an axis: the elements of one lie `inner` apart. */
 export interface Lanes {
@@ -55,4 +56,11 @@ export function lanesOf(layout: PlainLayout, shape: readonly number[], axis: num
   const sizes = inMemoryOrder(layout, shape);
   const at = axisOrder(layout, shape.length).indexOf(axis);
   return { outer: sizeOf(sizes.slice(0, at)), length: sizes[at], inner: sizeOf(sizes.slice(at + 1)) };
+}
+
+/** The place of a value among the channels of a concatenation, which is written part by part. */
+export interface Home {
+  readonly whole: ValueId;
+  /** The channels in front. */
+  readonly before: number;
 }

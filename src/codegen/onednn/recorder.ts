@@ -9,7 +9,6 @@ import {
   byteLengthOf,
   byteTypes,
   constantOf,
-  copyStrided,
   type DType,
   type Graph,
   type ITensor,
@@ -17,9 +16,7 @@ import {
   isStatic,
   isTensorOf,
   type Node,
-  newArray,
   sizeOf,
-  stridesOf,
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -34,26 +31,21 @@ import type {
   Primitive,
   SessionSpec,
 } from './binding.ts';
-import { KeptConstants } from './kept_constants.ts';
+import { channelsLast, KeptConstants } from './kept_constants.ts';
 import { type ChannelSlice, nativeTypes } from './kernel.ts';
 import {
   type BufferLayout,
+  type Home,
   inMemoryOrder,
   isPlain,
   layoutOfDesc,
+  layoutOfStrides,
   normalized,
   type PlainLayout,
   plainStrides,
 } from './layout.ts';
 import type { KernelChoice, Machine } from './machine.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
-
-/** The place of a value among the channels of a concatenation, which is written part by part. */
-export interface Home {
-  readonly whole: ValueId;
-  /** The channels in front. */
-  readonly before: number;
-}
 
 /** A buffer of bytes with channels last; positions lie one after another where there is no slice. */
 interface Written {
@@ -72,6 +64,17 @@ export class Buffer {
     this.bytes = bytes;
     this.fixed = fixed;
   }
+}
+
+/** A value in a buffer with a distance for each axis, in elements. */
+export interface Strided {
+  readonly buffer: Buffer;
+  readonly strides: readonly number[];
+}
+
+interface Place {
+  readonly layout: BufferLayout;
+  readonly buffer: Buffer;
 }
 
 /** The commands of a segment. */
@@ -99,7 +102,9 @@ export class Recorder {
   readonly #labels: string[] = [];
   readonly #buffers: Buffer[] = [];
   /** Every layout in which a value exists, in order of making; a plain layout is listed under its one name. */
-  readonly #places = new Map<ValueId, { layout: BufferLayout; buffer: Buffer }[]>();
+  readonly #places = new Map<ValueId, Place[]>();
+  /** Values that are made where somebody wants a layout of them, by copies that belong to a node. */
+  readonly #views = new Map<ValueId, Strided & { readonly node: Node | undefined }>();
   readonly #outputs: ReadonlyMap<ValueId, Buffer>;
   readonly #inputBytes: number[];
   #homes: ReadonlyMap<ValueId, Home> = new Map();
@@ -233,6 +238,27 @@ export class Recorder {
     this.#places.set(id, [{ layout: normalized(layout, this.shape(id)), buffer }]);
   }
 
+  /** Says that a value lies somewhere with strides; readers that want a layout which these are not get a copy. */
+  view(id: ValueId, { buffer, strides }: Strided): void {
+    const layout = layoutOfStrides(strides, this.shape(id));
+    if (layout) this.#places.set(id, [{ layout: normalized(layout, this.shape(id)), buffer }]);
+    else this.#views.set(id, { buffer, strides, node: this.#node });
+  }
+
+  /** A place of the value for readers that take strides: no bytes move. */
+  strided(id: ValueId): Strided {
+    const layout = this.preferredLayout(id);
+    return this.#views.get(id) ?? { buffer: this.use(id, layout), strides: plainStrides(layout, this.shape(id)) };
+  }
+
+  /** The buffer in which a result is to be written with strides that leave no gaps. */
+  defineStrided(id: ValueId, strides: readonly number[]): Buffer {
+    if (layoutOfStrides(strides, this.shape(id)) === 'row-major') return this.define(id, 'row-major');
+    const buffer = this.scratch(this.bytesOf(id));
+    this.view(id, { buffer, strides });
+    return buffer;
+  }
+
   scratch(bytes: number): Buffer {
     const buffer = new Buffer(bytes);
     this.#buffers.push(buffer);
@@ -310,15 +336,24 @@ export class Recorder {
     assert(false, `${this.#node?.op ?? 'a segment'}: %${id} is ${is} and should be ${wanted}`);
   }
 
-  /** A constant of the graph, put straight into the layout wanted first. */
-  #materialize(id: ValueId, wanted: BufferLayout): { layout: BufferLayout; buffer: Buffer }[] {
+  /** A view, copied, or a constant of the graph: put straight into the layout wanted first. */
+  #materialize(id: ValueId, wanted: BufferLayout): Place[] {
+    const layout: PlainLayout = isPlain(wanted) ? wanted : 'row-major';
+    const view = this.#views.get(id);
+    if (view) {
+      const buffer = this.define(id, layout);
+      const now = this.#node;
+      this.#node = view.node;
+      this.#copy(id, view, buffer, layout);
+      this.#node = now;
+      return [{ layout, buffer }];
+    }
     const value = this.constant(id);
     assert(value, `%${id} is used before it is defined`);
-    const layout: BufferLayout = isPlain(wanted) ? wanted : 'row-major';
     const buffer =
       layout === 'row-major'
         ? this.data(value)
-        : this.memory(this.kept.memory(value, this.binding, 'channels last', transposed));
+        : this.memory(this.kept.memory(value, this.binding, 'channels last', channelsLast));
     const places = [{ layout, buffer }];
     this.#places.set(id, places);
     return places;
@@ -326,12 +361,13 @@ export class Recorder {
 
   #convert(
     id: ValueId,
-    from: { layout: BufferLayout; buffer: Buffer },
+    from: Place,
     to: BufferLayout,
     buffer = this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes),
   ): Buffer {
-    if (isPlain(from.layout) && isPlain(to)) this.#copy(id, from.buffer, from.layout, buffer, to);
-    else {
+    if (isPlain(from.layout) && isPlain(to)) {
+      this.#copy(id, { buffer: from.buffer, strides: plainStrides(from.layout, this.shape(id)) }, buffer, to);
+    } else {
       const [source, destination] = [from.layout, to].map((l) => (isPlain(l) ? this.desc(id, l) : l));
       this.primitive(this.binding.reorder(source, destination, this.threads), {
         source: from.buffer,
@@ -341,27 +377,20 @@ export class Recorder {
     return buffer;
   }
 
-  #copy(id: ValueId, source: Buffer, from: PlainLayout, destination: Buffer, to: PlainLayout): void {
+  #copy(id: ValueId, { buffer: source, strides }: Strided, destination: Buffer, to: PlainLayout): void {
     const shape = this.shape(id);
+    const inOrder = (byAxis: readonly number[]) => (shape.length === 0 ? [1] : inMemoryOrder(to, byAxis));
     this.kernel(
       {
         name: 'copy',
         elementBytes: byteLengthOf(this.dtype(id), 1),
-        shape: shape.length === 0 ? [1] : inMemoryOrder(to, shape),
-        sourceStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(from, shape)),
-        destinationStrides: shape.length === 0 ? [1] : inMemoryOrder(to, plainStrides(to, shape)),
+        shape: inOrder(shape),
+        sourceStrides: inOrder(strides),
+        destinationStrides: inOrder(plainStrides(to, shape)),
         sourceOffset: 0,
         destinationOffset: 0,
       },
       { source, destination },
     );
   }
-}
-
-/** A constant in channels-last order. */
-export function transposed(t: ITensor): ITensor {
-  const [order, from] = [t.shape, stridesOf(t.shape)].map((list) => inMemoryOrder('channels-last', list));
-  const data = newArray(t.dtype, t.data.length);
-  copyStrided(order, t.data, { offset: 0, strides: from }, data, { offset: 0, strides: stridesOf(order) });
-  return { ...t, data };
 }

@@ -1,7 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { channelsLast } from '../../../src/codegen/onednn/kept_constants.ts';
 import { lower } from '../../../src/codegen/onednn/lower/index.ts';
-import { Recorder, transposed } from '../../../src/codegen/onednn/recorder.ts';
+import { Recorder } from '../../../src/codegen/onednn/recorder.ts';
 import {
   dtypes,
   GraphBuilder,
@@ -102,7 +103,7 @@ it('puts the channels of a constant last, for every element type', () => {
         const index = steps.map((step, axis) => Math.floor(i / step) % order[axis]);
         return [batch, ...spatial, channels].reduce((sum, stride, axis) => sum + stride * index[axis], 0);
       });
-      const result = transposed(t);
+      const result = channelsLast(t);
       expect(numbersOf(result)).toEqual(expected);
       expect(result.data).toBeInstanceOf(dtypes[dtype].storage);
     }),

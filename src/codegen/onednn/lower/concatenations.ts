@@ -13,7 +13,7 @@ import {
   type ValueId,
   view,
 } from '../../../ir/index.ts';
-import type { Home } from '../recorder.ts';
+import type { Home } from '../layout.ts';
 
 /** The homes of values that nodes of a region make. */
 export function homesOf(graph: Graph, nodes: readonly Node[], outputs: readonly ValueId[]): ReadonlyMap<ValueId, Home> {

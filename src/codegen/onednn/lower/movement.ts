@@ -13,7 +13,7 @@ import {
   stridesOf,
   type ValueId,
 } from '../../../ir/index.ts';
-import { axisOrder, inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
+import { inMemoryOrder, type PlainLayout, plainStrides } from '../layout.ts';
 import type { Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 import { padByPosition, refusesLength } from './positions.ts';
@@ -25,59 +25,13 @@ export const alias: Lowering<OpWith<'x'>> = {
   lower: ({ x, y }, r) => r.alias(y, x),
 };
 
-const layouts = ['row-major', 'channels-last'] as const satisfies readonly PlainLayout[];
-
-/** The layout in which the transposed tensor has the bytes of the other one in the layout `from`. */
-const layoutAfter = (perm: readonly number[], from: PlainLayout): PlainLayout | undefined => {
-  const order = axisOrder(from, perm.length);
-  return layouts.find((to) => axisOrder(to, perm.length).every((axis, i) => perm[axis] === order[i]));
-};
-
-/** [N, H, W, C] row major is [N, C, H, W] with channels last: such a transposition moves no bytes. */
+/** The same bytes with other strides: products of floats read them as they lie, and [N, H, W, C] row major is [N, C, H, W] with channels last. */
 export const transpose: Lowering<typeof nnTranspose> = {
   lower({ x, y, attrs: { perm } }, r) {
-    const from = r.preferredLayout(x);
-    const to = layoutAfter(perm, from);
-    if (to !== undefined) {
-      r.alias(y, x, to, from);
-      return;
-    }
-    const strides = plainStrides(from, r.shape(x));
-    copy(
-      r,
-      x,
-      y,
-      r.shape(y),
-      perm.map((axis) => strides[axis]),
-      stridesOf(r.shape(y)),
-      0,
-      0,
-    );
+    const { buffer, strides } = r.strided(x);
+    r.view(y, { buffer, strides: perm.map((axis) => strides[axis]) });
   },
 };
-
-/** A gather by strides into a dense row-major result. */
-function copy(
-  r: Recorder,
-  x: ValueId,
-  y: ValueId,
-  shape: readonly number[],
-  sourceStrides: readonly number[],
-  destinationStrides: readonly number[],
-  sourceOffset: number,
-  destinationOffset: number,
-): void {
-  r.kernel(
-    {
-      name: 'copy',
-      elementBytes: elementBytes(r, x),
-      ...nonEmpty(shape, sourceStrides, destinationStrides),
-      sourceOffset,
-      destinationOffset,
-    },
-    { source: r.use(x, r.preferredLayout(x)), destination: r.define(y, 'row-major') },
-  );
-}
 
 const nonEmpty = (shape: readonly number[], sourceStrides: readonly number[], destinationStrides: readonly number[]) =>
   shape.length === 0

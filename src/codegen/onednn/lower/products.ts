@@ -12,7 +12,8 @@ import {
 } from '../../../ir/index.ts';
 import { arithmeticOf, type Rounding } from '../../../numerics/index.ts';
 import type { PostOp, PrimitiveAttributes } from '../binding.ts';
-import { type Buffer, type Recorder, transposed } from '../recorder.ts';
+import { channelsLast } from '../kept_constants.ts';
+import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 
 /** The attributes that all products have; a matmul has only these. */
@@ -59,7 +60,7 @@ export function epilogue(
   };
   if (map && mapShape) {
     const { data } = r.constantOf(map, 's32');
-    buffers.post0 = r.data(transposed(tensor('f32', Float32Array.from(data), mapShape)));
+    buffers.post0 = r.data(channelsLast(tensor('f32', Float32Array.from(data), mapShape)));
     postOps.push({ kind: 'binary', algorithm: 'add', other: r.binding.desc('f32', mapShape, 'channels-last') });
   }
   if (scale) binary('mul', scale);
@@ -171,7 +172,7 @@ export const dnnlRequantize: Lowering<typeof ops.dnnlRequantize> = {
       {
         source: r.use(x, layout),
         bias: repeated(bias),
-        map: map && r.data(transposed({ ...r.constantOf(map, 's32'), shape: mapShape })),
+        map: map && r.data(channelsLast({ ...r.constantOf(map, 's32'), shape: mapShape })),
         row: row && r.use(row, layout),
         column: repeated(column),
         ...recipe.buffers,
