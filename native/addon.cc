@@ -1,4 +1,5 @@
 // The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
+#include "arenas.h"
 #include "arguments.h"
 #include "array_buffer.h"
 #include "byte_sums.h"
@@ -101,6 +102,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->primitive = constructor<Primitive>(env);
   data->session = constructor<Session>(env);
   data->session_template = constructor<SessionTemplate>(env);
+  data->arenas = constructor<Arenas>(env);
   const dnnl_version_t* found = dnnl_version();
   exports.Set("version", version(env, found->major, found->minor, found->patch));
   exports.Set("builtFor", version(env, DNNL_VERSION_MAJOR, DNNL_VERSION_MINOR, DNNL_VERSION_PATCH));
@@ -108,6 +110,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("desc", Napi::Function::New<coded<desc_function>>(env, "desc"));
   exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
   exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
+  exports.Set("arenas", Napi::Function::New<coded<arenas_function>>(env, "arenas"));
   exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));
   exports.Set("sessionTemplate", Napi::Function::New<coded<session_template_function>>(env, "sessionTemplate"));
   exports.Set("byteSums", Napi::Function::New<coded<byte_sums_function>>(env, "byteSums"));

@@ -17,26 +17,41 @@ double microseconds_now() {
 
 }  // namespace
 
-SessionCore::SessionCore(SessionPlan plan)
+SessionCore::SessionCore(const SessionPlan& plan, std::shared_ptr<ArenaPool> arenas)
     : plan_(compile_plan(plan)),
+      arenas_(std::move(arenas)),
       threads_(plan.threads),
       step_count_(plan_.steps.size()),
-      held_bytes_(plan_.arena->bytes()),
       input_bytes_(plan.input_bytes),
       output_bytes_(plan.output_bytes),
       input_alignment_(plan_.input_alignment),
       output_alignment_(plan_.output_alignment),
-      stream_(engine()) {}
+      stream_(engine()) {
+  take_arena();  // what the system does not have is told here
+  held_bytes_ = arenas_->enter(plan_.arena_bytes);
+  give_arena();
+}
+
+SessionCore::~SessionCore() {
+  if (!closed_) free_plan();
+}
+
+// For the run that begins. It is there already where `take` began it.
+void SessionCore::take_arena() {
+  if (!arena_) arena_ = arenas_->take(plan_.arena_bytes);
+  uint8_t* const at = arena_->data();
+  if (at == arena_at_) return;
+  for (const ArenaPatch& patch : plan_.arena_patches) plan_.set(patch.place, at + patch.offset);
+  arena_at_ = at;
+}
+
+void SessionCore::give_arena() {
+  if (arena_) arenas_->give(std::move(arena_));
+}
 
 void SessionCore::set_addresses(bool of_outputs, const BufferList& addresses) {
   for (const Patch& patch : plan_.patches) {
-    if (patch.output != of_outputs) continue;
-    uint8_t* address = addresses[patch.index];
-    if (patch.address != nullptr) {
-      *patch.address = address;
-    } else {
-      dnnl_memory_set_data_handle(patch.memory, address);
-    }
+    if (patch.output == of_outputs) plan_.set(patch.place, addresses[patch.index]);
   }
 }
 
@@ -49,12 +64,12 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
           dnnl_primitive_execute(step.primitive->primitive.get(), stream_.get(),
                                  static_cast<int>(step.arguments.size()), step.arguments.data());
       if (status != dnnl_success) {
-        const std::string what = "commands[" + std::to_string(i) + "] (" + step.name + ")";
+        const std::string what = "commands[" + std::to_string(i) + "] (" + step.primitive->implementation + ")";
         if (status == dnnl_out_of_memory) throw OutOfMemory("oneDNN has no memory for " + what);
         throw std::runtime_error(what + " failed in oneDNN with status " + std::to_string(status));
       }
     } else {
-      step.kernel.run(step.addresses.data());
+      step.kernel->run(plan_.addresses.data() + step.first_address);
     }
     if (microseconds != nullptr) {
       const double now = microseconds_now();
@@ -68,6 +83,8 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
 void SessionCore::execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next) {
   const TeamScope team(threads_, next);
   const ThreadScope scope(threads_);
+  take_arena();
+  has_begun_ = false;
   const auto begin = Clock::now();
   if (inputs != nullptr) set_addresses(false, *inputs);
   set_addresses(true, outputs);
@@ -93,8 +110,10 @@ bool SessionCore::take(const BufferList& inputs) {
   }
   const End end{*this};
   const AloneScope alone;
+  take_arena();
   set_addresses(false, inputs);
   run_steps(0, plan_.taking_steps, nullptr);
+  has_begun_ = true;
   return true;
 }
 
@@ -199,6 +218,7 @@ void SessionCore::run_next() {
 void SessionCore::end_run() {
   const std::lock_guard lock(mutex_);
   busy_ = false;
+  if (!has_begun_) give_arena();
   if (closed_) free_plan();
   if (!jobs_.empty() && !scheduled_) schedule();
   changed_.notify_all();
@@ -225,8 +245,11 @@ void SessionCore::wait() {
 void SessionCore::free_plan() {
   plan_.steps.clear();
   plan_.patches.clear();
-  plan_.arena.reset();
+  plan_.arena_patches.clear();
+  plan_.constants.clear();
   idle_copies_.clear();
+  give_arena();
+  arenas_->leave(plan_.arena_bytes);
 }
 
 }  // namespace unskew

@@ -9,6 +9,7 @@
 #include <memory>
 #include <mutex>
 
+#include "arena_pool.h"
 #include "executor.h"
 #include "session_plan.h"
 #include "team.h"
@@ -19,7 +20,9 @@ using BufferList = std::vector<uint8_t*>;
 
 class SessionCore : public std::enable_shared_from_this<SessionCore> {
  public:
-  explicit SessionCore(SessionPlan plan);
+  // Runs take their arenas from the pool.
+  SessionCore(const SessionPlan& plan, std::shared_ptr<ArenaPool> arenas = std::make_shared<ArenaPool>());
+  ~SessionCore();
   SessionCore(const SessionCore&) = delete;
   SessionCore& operator=(const SessionCore&) = delete;
 
@@ -48,6 +51,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void wait();
 
   bool closed() const { return closed_; }
+  // By which the memory of the pool grows with it.
   int64_t held_bytes() const { return held_bytes_; }
   size_t step_count() const { return step_count_; }
   const std::vector<int64_t>& input_bytes() const { return input_bytes_; }
@@ -78,6 +82,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
   void execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next);
   void run_steps(size_t first, size_t last, double* microseconds);
+  void take_arena();
+  void give_arena();
   void set_addresses(bool of_outputs, const BufferList& addresses);
   bool is_aligned(const BufferList& inputs) const;
   bool take(const BufferList& inputs);
@@ -88,9 +94,11 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void free_plan();
 
   CompiledPlan plan_;
+  const std::shared_ptr<ArenaPool> arenas_;
+  ArenaPool::Arena arena_;             // of the run that has begun
+  const uint8_t* arena_at_ = nullptr;  // where the addresses of the plan say that it is
   const int threads_;
   const size_t step_count_;
-  const int64_t held_bytes_;
   const std::vector<int64_t> input_bytes_, output_bytes_, input_alignment_, output_alignment_;
   dnnl::stream stream_;
 
@@ -100,7 +108,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   std::vector<std::unique_ptr<Copies>> idle_copies_;
   Clock::duration last_run_ = Clock::duration::max();  // by whoever is busy
   int quick_runs_ = 0;                                 // in a row
+  int64_t held_bytes_ = 0;
   bool busy_ = false;
+  bool has_begun_ = false;  // the first steps of the next job have run, and what they computed lies in the arena
   bool scheduled_ = false;  // the executor has been told that there are jobs
   bool closed_ = false;     // written by the owner's thread only
   Executor own_executor_;   // starts no thread unless it is used

@@ -23,36 +23,41 @@ const char* space_name(Space space) {
 
 class Compiler {
  public:
-  explicit Compiler(SessionPlan& plan) : plan_(plan) {
-    compiled_.arena = std::make_unique<AlignedBuffer>(plan.arena_bytes);
+  explicit Compiler(const SessionPlan& plan) : plan_(plan), scratch_((plan.arena_bytes + 63) / 64 * 64) {
     compiled_.input_alignment.assign(plan.input_bytes.size(), 1);
     compiled_.output_alignment.assign(plan.output_bytes.size(), 1);
-    compiled_.steps.resize(plan.commands.size());  // the addresses of its elements must not change
+    compiled_.steps.resize(plan.commands.size());
+    size_t addresses = 0, references = 0;
+    for (const Command& command : plan.commands) {
+      references += command.arguments.size() + 1;
+      if (command.kernel) addresses += command.kernel->arguments.size() + 1;
+    }
+    compiled_.addresses.reserve(addresses);
+    compiled_.arena_patches.reserve(references);
   }
 
   CompiledPlan compile() {
-    for (size_t i = 0; i < plan_.commands.size(); i++) {
-      Command& command = plan_.commands[i];
-      Step& step = compiled_.steps[i];
-      step.name = command.name;
-      at_ = i;
+    for (const Command& command : plan_.commands) {
+      Step& step = compiled_.steps[at_];
       if (command.primitive) {
         add_primitive(command, step);
       } else {
         add_kernel(command, step);
       }
+      at_++;
     }
     find_taking_steps();
+    compiled_.arena_bytes = scratch_bytes_ == 0 ? plan_.arena_bytes : checked_add(scratch_, scratch_bytes_);
     return std::move(compiled_);
   }
 
  private:
   // The command, in messages.
-  std::string what() const { return "commands[" + std::to_string(at_) + "] (" + compiled_.steps[at_].name + ")"; }
+  std::string what() const { return "commands[" + std::to_string(at_) + "] (" + plan_.commands[at_].name + ")"; }
 
   void find_taking_steps() {
     for (size_t i = 0; i < past_inputs_; i++) {
-      if (compiled_.steps[i].primitive || !compiled_.steps[i].kernel.is_light) return;
+      if (compiled_.steps[i].primitive || !compiled_.steps[i].kernel->is_light) return;
     }
     if (past_inputs_ <= first_output_) compiled_.taking_steps = past_inputs_;
   }
@@ -74,34 +79,48 @@ class Compiler {
     const std::vector<Placed> placed = place(command, rules);
     step.primitive = command.primitive;
     for (size_t i = 0; i < placed.size(); i++) {
-      uint8_t* address = address_of(*placed[i].ref, step);
+      const BufferRef& ref = *placed[i].ref;
+      uint8_t* address = ref.space == Space::constant ? constant_of(ref) : nullptr;
       const PrimitiveArgument& argument = core.arguments[i];
       step.memories.emplace_back(argument.desc, engine(), address == nullptr ? DNNL_MEMORY_NONE : address);
       dnnl_memory_t memory = step.memories.back().get();
       step.arguments.push_back({argument.id, memory});
-      if (address == nullptr) add_patch(*placed[i].ref, memory, nullptr);
+      if (address == nullptr) add_patch(ref, {memory, 0});
     }
     for (const auto& [id, memory] : core.memories) step.arguments.push_back({id, memory.get()});
   }
 
-  void add_kernel(Command& command, Step& step) {
-    const std::vector<Placed> placed = place(command, command.kernel.arguments);
-    step.kernel = std::move(command.kernel);
-    step.addresses.assign(placed.size(), nullptr);
-    for (size_t i = 0; i < placed.size(); i++) {
-      if (placed[i].ref == nullptr) continue;
-      step.addresses[i] = address_of(*placed[i].ref, step);
-      if (step.addresses[i] == nullptr) add_patch(*placed[i].ref, nullptr, &step.addresses[i]);
+  void add_kernel(const Command& command, Step& step) {
+    const KernelProgram& program = *command.kernel;
+    const std::vector<Placed> placed = place(command, program.arguments);
+    step.kernel = command.kernel;
+    step.first_address = compiled_.addresses.size();
+    bool has_constants = false;
+    for (const Placed& argument : placed) {
+      const size_t index = compiled_.addresses.size();
+      compiled_.addresses.push_back(nullptr);
+      if (argument.ref == nullptr) continue;
+      if (argument.ref->space == Space::constant) {
+        compiled_.addresses[index] = constant_of(*argument.ref);
+        has_constants = true;
+      } else {
+        add_patch(*argument.ref, {nullptr, index});
+      }
     }
-    if (!step.kernel.prepare) return;
+    if (program.scratch_bytes > 0) {
+      compiled_.arena_patches.push_back({scratch_, {nullptr, compiled_.addresses.size()}});
+      scratch_bytes_ = std::max(scratch_bytes_, program.scratch_bytes);
+    }
+    compiled_.addresses.push_back(nullptr);
+    if (!program.prepare || !has_constants) return;
     std::vector<uint8_t*> constants(placed.size(), nullptr);
     Owners owners(placed.size());
     for (size_t i = 0; i < placed.size(); i++) {
       if (placed[i].ref == nullptr || placed[i].ref->space != Space::constant) continue;
-      constants[i] = step.addresses[i];
+      constants[i] = placed[i].ref->memory->data();
       owners[i] = placed[i].ref->memory;
     }
-    step.kernel.prepare(constants.data(), owners);
+    program.prepare(constants.data(), owners);
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {
@@ -186,21 +205,24 @@ class Compiler {
     require(allowed, [&] { return what() + ": argument '" + own.name + "' overlaps '" + its.name + "'"; });
   }
 
-  // Null for inputs and outputs, whose addresses each run brings.
-  uint8_t* address_of(const BufferRef& ref, Step& step) {
-    if (ref.space == Space::arena) return compiled_.arena->data() + ref.offset;
-    if (ref.space != Space::constant) return nullptr;
-    step.constants.push_back(ref.memory);
+  uint8_t* constant_of(const BufferRef& ref) {
+    compiled_.constants.push_back(ref.memory);
     return ref.memory->data();
   }
 
-  void add_patch(const BufferRef& ref, dnnl_memory_t memory, uint8_t** address) {
+  void add_patch(const BufferRef& ref, const AddressPlace& place) {
+    if (ref.space == Space::arena) {
+      compiled_.arena_patches.push_back({ref.offset, place});
+      return;
+    }
     if (ref.space == Space::input) past_inputs_ = at_ + 1;
     if (ref.space == Space::output) first_output_ = std::min(first_output_, at_);
-    compiled_.patches.push_back({ref.space == Space::output, ref.index, memory, address});
+    compiled_.patches.push_back({ref.space == Space::output, ref.index, place});
   }
 
-  SessionPlan& plan_;
+  const SessionPlan& plan_;
+  const int64_t scratch_;  // where the scratch memory of kernels begins
+  int64_t scratch_bytes_ = 0;
   CompiledPlan compiled_;
   size_t at_ = 0;  // the step
   size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
@@ -208,9 +230,6 @@ class Compiler {
 
 }  // namespace
 
-CompiledPlan compile_plan(SessionPlan& plan) {
-  plan.threads = usable_threads(plan.threads);
-  return Compiler(plan).compile();
-}
+CompiledPlan compile_plan(const SessionPlan& plan) { return Compiler(plan).compile(); }
 
 }  // namespace unskew

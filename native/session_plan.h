@@ -21,7 +21,8 @@ struct BufferRef {
 
 struct Command {
   PrimitiveHandle primitive;  // else a kernel
-  KernelProgram kernel;
+  // Commands whose kernels compute the same may have one program: a session runs one command at a time.
+  std::shared_ptr<KernelProgram> kernel;
   std::string name;
   std::vector<std::pair<std::string, BufferRef>> arguments;
 };
@@ -33,36 +34,56 @@ struct SessionPlan {
   std::vector<Command> commands;
 };
 
-// A command with all addresses except those of inputs and outputs.
+// A command with all addresses except those of inputs, outputs and the arena.
 struct Step {
-  std::string name;
   PrimitiveHandle primitive;
   std::vector<dnnl::memory> memories;
   std::vector<dnnl_exec_arg_t> arguments;
-  KernelProgram kernel;
-  std::vector<uint8_t*> addresses;
-  std::vector<std::shared_ptr<const AlignedBuffer>> constants;  // kept alive
+  std::shared_ptr<const KernelProgram> kernel;
+  size_t first_address = 0;  // of a kernel's, in `addresses` of the plan
+};
+
+// Where an address is written to.
+struct AddressPlace {
+  dnnl_memory_t memory;  // else the next one
+  size_t index;          // in `addresses` of the plan
 };
 
 // The place that the address of an input or output is written to before each run.
 struct Patch {
   bool output;
   size_t index;
-  dnnl_memory_t memory;  // else `address`
-  uint8_t** address;
+  AddressPlace place;
+};
+
+// An address in the arena, written when a run has another arena than the one before.
+struct ArenaPatch {
+  int64_t offset;
+  AddressPlace place;
 };
 
 struct CompiledPlan {
-  std::unique_ptr<AlignedBuffer> arena;
+  int64_t arena_bytes = 0;  // with the scratch memory of kernels at its end
   std::vector<Step> steps;
   // So many steps, the first, are light kernels that read all inputs and write no output: to run them takes as long as to copy
   // the inputs. 0 where there are none.
   size_t taking_steps = 0;
+  std::vector<uint8_t*> addresses;
   std::vector<Patch> patches;
+  std::vector<ArenaPatch> arena_patches;
+  std::vector<std::shared_ptr<const AlignedBuffer>> constants;  // kept alive
   std::vector<int64_t> input_alignment, output_alignment;
+
+  void set(const AddressPlace& place, uint8_t* address) {
+    if (place.memory == nullptr) {
+      addresses[place.index] = address;
+    } else {
+      dnnl_memory_set_data_handle(place.memory, address);
+    }
+  }
 };
 
 // Checks every argument of every command against the buffer it names. Throws InvalidArgument.
-CompiledPlan compile_plan(SessionPlan& plan);
+CompiledPlan compile_plan(const SessionPlan& plan);
 
 }  // namespace unskew

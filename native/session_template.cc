@@ -7,6 +7,7 @@
 #include "kernel_arguments.h"
 #include "native_memory.h"
 #include "primitive.h"
+#include "arenas.h"
 #include "session.h"
 
 namespace unskew {
@@ -42,23 +43,43 @@ int64_t whole(double value, const char* what) {
   return static_cast<int64_t>(value);
 }
 
-Napi::Value new_session(Napi::Env env, SessionPlan plan) {
-  return Session::make(env, std::make_shared<SessionCore>(std::move(plan)));
+bool equal_commands(const Command& a, const Command& b) {
+  return a.primitive == b.primitive &&
+         std::equal(a.arguments.begin(), a.arguments.end(), b.arguments.begin(), b.arguments.end(),
+                    [](const auto& x, const auto& y) { return x.first == y.first && equal_places(x.second, y.second); });
+}
+
+bool equal_numbers(const DeclarationTree& a, const DeclarationTree& b) {
+  return std::equal(a.numbers().begin(), a.numbers().end(), b.numbers().begin(), b.numbers().end(),
+                    [](const double* x, const double* y) { return std::memcmp(x, y, sizeof(double)) == 0; });
 }
 
 }  // namespace
 
-SessionTemplateCore::Declared::Declared(const Argument& argument) {
+SessionTemplateCore::SessionTemplateCore(const Argument& spec, Isa isa, std::shared_ptr<ArenaPool> arenas)
+    : target_{isa, usable_threads(thread_count(spec.property("threads")))}, arenas_(std::move(arenas)) {
+  plan_.threads = target_.threads;
+  plan_.arena_bytes = spec.property("arenaBytes").integer(0, kMaximumSize);
+  plan_.input_bytes = spec.property("inputBytes").integers(-1, 0, kMaximumSize);
+  plan_.output_bytes = spec.property("outputBytes").integers(-1, 0, kMaximumSize);
+  number_count_ = plan_.input_bytes.size() + plan_.output_bytes.size();
+  for (const Argument& argument : spec.property("commands").elements()) declare(argument);
+}
+
+void SessionTemplateCore::declare(const Argument& argument) {
+  Command& command = plan_.commands.emplace_back();
+  Declared& own = declared_.emplace_back();
   const Argument kind = argument.property("kind");
   const std::string kind_name = kind.text();
   if (kind_name == "primitive") {
-    primitive = Primitive::from(argument.property("primitive")).core();
-    name = primitive->implementation;
+    command.primitive = Primitive::from(argument.property("primitive")).core();
+    command.name = command.primitive->implementation;
   } else if (kind_name == "kernel") {
     const Argument declared = argument.property("kernel");
     declared.object();  // checked here, as its own fields are checked where they are read
-    kernel = std::make_unique<DeclarationTree>(declared);
-    name = kernel->root().property("name").text();
+    own.kernel = std::make_unique<DeclarationTree>(declared);
+    command.name = own.kernel->root().property("name").text();
+    number_count_ += own.kernel->numbers().size();
   } else {
     kind.refuse("'primitive' or 'kernel'");
   }
@@ -67,37 +88,24 @@ SessionTemplateCore::Declared::Declared(const Argument& argument) {
   for (uint32_t i = 0; i < names.Length(); i++) {
     const std::string argument_name = names.Get(i).ToString().Utf8Value();
     const Argument ref = given.property(argument_name.c_str());
-    if (!ref.absent()) arguments.emplace_back(argument_name, read_buffer_ref(ref));
+    if (ref.absent()) continue;
+    command.arguments.emplace_back(argument_name, read_buffer_ref(ref));
+    const Space space = command.arguments.back().second.space;
+    if (space == Space::arena) offset_count_++;
+    own.has_constants = own.has_constants || space == Space::constant;
   }
-}
-
-bool SessionTemplateCore::Declared::same_but_for_numbers(const Declared& other) const {
-  if (primitive != other.primitive || (kernel == nullptr) != (other.kernel == nullptr)) return false;
-  if (kernel && !kernel->same_but_for_numbers(*other.kernel)) return false;
-  return std::equal(
-      arguments.begin(), arguments.end(), other.arguments.begin(), other.arguments.end(),
-      [](const auto& a, const auto& b) { return a.first == b.first && equal_places(a.second, b.second); });
-}
-
-SessionTemplateCore::SessionTemplateCore(const Argument& spec, Isa isa)
-    : threads_(usable_threads(thread_count(spec.property("threads")))),
-      target_{isa, threads_},
-      arena_bytes_(spec.property("arenaBytes").integer(0, kMaximumSize)),
-      input_bytes_(spec.property("inputBytes").integers(-1, 0, kMaximumSize)),
-      output_bytes_(spec.property("outputBytes").integers(-1, 0, kMaximumSize)) {
-  number_count_ = input_bytes_.size() + output_bytes_.size();
-  for (const Argument& argument : spec.property("commands").elements()) {
-    const Declared& command = commands_.emplace_back(argument);
-    if (command.kernel) number_count_ += command.kernel->numbers().size();
-    for (const auto& [name, ref] : command.arguments) offset_count_ += ref.space == Space::arena ? 1 : 0;
-  }
+  const auto like = [&](const Declared& other) {
+    return other.kernel && own.kernel && other.kernel->same_but_for_numbers(*own.kernel);
+  };
+  own.alike = static_cast<size_t>(std::find_if(declared_.begin(), declared_.end() - 1, like) - declared_.begin());
 }
 
 std::vector<double> SessionTemplateCore::numbers() const {
   std::vector<double> all;
   all.reserve(number_count_);
-  for (const auto* bytes : {&input_bytes_, &output_bytes_}) all.insert(all.end(), bytes->begin(), bytes->end());
-  for (const Declared& command : commands_) {
+  for (const auto* bytes : {&plan_.input_bytes, &plan_.output_bytes})
+    all.insert(all.end(), bytes->begin(), bytes->end());
+  for (const Declared& command : declared_) {
     if (!command.kernel) continue;
     for (const double* number : command.kernel->numbers()) all.push_back(*number);
   }
@@ -105,42 +113,58 @@ std::vector<double> SessionTemplateCore::numbers() const {
 }
 
 bool SessionTemplateCore::same_but_for_numbers(const SessionTemplateCore& other) const {
-  return threads_ == other.threads_ && target_.isa == other.target_.isa &&
-         input_bytes_.size() == other.input_bytes_.size() && output_bytes_.size() == other.output_bytes_.size() &&
-         std::equal(commands_.begin(), commands_.end(), other.commands_.begin(), other.commands_.end(),
-                    [](const Declared& a, const Declared& b) { return a.same_but_for_numbers(b); });
+  const auto equal_kernels = [](const Declared& a, const Declared& b) {
+    return (a.kernel == nullptr) == (b.kernel == nullptr) && (!a.kernel || a.kernel->same_but_for_numbers(*b.kernel));
+  };
+  return target_.threads == other.target_.threads && target_.isa == other.target_.isa &&
+         plan_.input_bytes.size() == other.plan_.input_bytes.size() &&
+         plan_.output_bytes.size() == other.plan_.output_bytes.size() &&
+         std::equal(plan_.commands.begin(), plan_.commands.end(), other.plan_.commands.begin(),
+                    other.plan_.commands.end(), equal_commands) &&
+         std::equal(declared_.begin(), declared_.end(), other.declared_.begin(), other.declared_.end(), equal_kernels);
 }
 
 void SessionTemplateCore::replace(const double* numbers, const double* offsets, int64_t arena_bytes) {
-  arena_bytes_ = arena_bytes;
-  for (auto* list : {&input_bytes_, &output_bytes_}) {
+  plan_.arena_bytes = arena_bytes;
+  for (auto* list : {&plan_.input_bytes, &plan_.output_bytes}) {
     for (int64_t& bytes : *list) bytes = whole(*numbers++, "bytes of inputs and outputs");
   }
-  for (Declared& command : commands_) {
-    if (command.kernel) {
-      for (double* number : command.kernel->numbers()) *number = *numbers++;
+  for (size_t i = 0; i < declared_.size(); i++) {
+    if (declared_[i].kernel) {
+      for (double* number : declared_[i].kernel->numbers()) *number = *numbers++;
     }
-    for (auto& [name, ref] : command.arguments) {
+    for (auto& [name, ref] : plan_.commands[i].arguments) {
       if (ref.space == Space::arena) ref.offset = whole(*offsets++, "offsets");
     }
   }
 }
 
-SessionPlan SessionTemplateCore::plan() const {
-  SessionPlan plan;
-  plan.threads = threads_;
-  plan.arena_bytes = arena_bytes_;
-  plan.input_bytes = input_bytes_;
-  plan.output_bytes = output_bytes_;
-  plan.commands.reserve(commands_.size());
-  for (const Declared& declared : commands_) {
-    Command& command = plan.commands.emplace_back();
-    command.name = declared.name;
-    command.primitive = declared.primitive;
-    if (declared.kernel) command.kernel = read_kernel(declared.kernel->root(), target_);
-    command.arguments = declared.arguments;
+// Networks repeat their layers: many commands compute the same. Where constants are packed, each has its own program.
+// `makers`: the commands whose programs were made.
+std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command, std::vector<size_t>& makers) const {
+  const Declared& own = declared_[command];
+  for (const size_t i : makers) {
+    const Declared& other = declared_[i];
+    if (other.alike != own.alike || !equal_numbers(*other.kernel, *own.kernel)) continue;
+    const std::shared_ptr<KernelProgram>& program = plan_.commands[i].kernel;
+    if (!program->prepare || (!own.has_constants && !other.has_constants)) return program;
   }
-  return plan;
+  makers.push_back(command);
+  return std::make_shared<KernelProgram>(read_kernel(own.kernel->root(), target_));
+}
+
+std::shared_ptr<SessionCore> SessionTemplateCore::session() {
+  struct Reset {
+    std::vector<Command>& commands;
+    ~Reset() {
+      for (Command& command : commands) command.kernel.reset();
+    }
+  } reset{plan_.commands};
+  std::vector<size_t> makers;
+  for (size_t i = 0; i < declared_.size(); i++) {
+    if (declared_[i].kernel) plan_.commands[i].kernel = program_of(i, makers);
+  }
+  return std::make_shared<SessionCore>(plan_, arenas_);
 }
 
 Napi::Function SessionTemplate::define(Napi::Env env) {
@@ -168,18 +192,19 @@ Napi::Value SessionTemplate::session(const Napi::CallbackInfo& info) {
   const Napi::Float64Array numbers = sizes.property("numbers").doubles(state_->number_count());
   const Napi::Float64Array offsets = sizes.property("offsets").doubles(state_->offset_count());
   state_->replace(numbers.Data(), offsets.Data(), sizes.property("arenaBytes").integer(0, kMaximumSize));
-  return new_session(info.Env(), state_->plan());
+  return Session::make(info.Env(), state_->session());
 }
 
 Napi::Value session_template_function(const Napi::CallbackInfo& info) {
-  const Argument spec(info[0], "sessionTemplate:");
-  return SessionTemplate::make(info.Env(),
-                               std::make_shared<SessionTemplateCore>(spec, addon_data(info.Env()).kernel_isa));
+  const Argument spec(info[0], "sessionTemplate:"), arenas(info[1], "sessionTemplate: arenas");
+  const Isa isa = addon_data(info.Env()).kernel_isa;
+  return SessionTemplate::make(info.Env(), std::make_shared<SessionTemplateCore>(spec, isa, pool_of(arenas)));
 }
 
 Napi::Value session_function(const Napi::CallbackInfo& info) {
-  const SessionTemplateCore declared({info[0], "session:"}, addon_data(info.Env()).kernel_isa);
-  return new_session(info.Env(), declared.plan());
+  const Argument spec(info[0], "session:"), arenas(info[1], "session: arenas");
+  SessionTemplateCore declared(spec, addon_data(info.Env()).kernel_isa, pool_of(arenas));
+  return Session::make(info.Env(), declared.session());
 }
 
 }  // namespace unskew

@@ -8,7 +8,7 @@
 
 #include "coded_errors.h"
 #include "declaration.h"
-#include "session_plan.h"
+#include "session_core.h"
 #include "wrapped.h"
 
 namespace unskew {
@@ -16,7 +16,7 @@ namespace unskew {
 // A specification of a session as it was given, checked when a plan is made of it.
 class SessionTemplateCore {
  public:
-  SessionTemplateCore(const Argument& spec, Isa isa);
+  SessionTemplateCore(const Argument& spec, Isa isa, std::shared_ptr<ArenaPool> arenas);
 
   // The bytes of inputs and of outputs, then the numbers of each kernel.
   std::vector<double> numbers() const;
@@ -25,27 +25,26 @@ class SessionTemplateCore {
   size_t offset_count() const { return offset_count_; }
   bool same_but_for_numbers(const SessionTemplateCore& other) const;
 
-  // Of the numbers that it has.
-  SessionPlan plan() const;
+  // With the numbers that it has.
+  std::shared_ptr<SessionCore> session();
   // Takes other numbers, offsets and another size of the arena; there are as many as it has.
   void replace(const double* numbers, const double* offsets, int64_t arena_bytes);
 
  private:
+  // A command of `plan_`.
   struct Declared {
-    std::string name;
-    PrimitiveHandle primitive;  // else a kernel
-    std::unique_ptr<DeclarationTree> kernel;
-    std::vector<std::pair<std::string, BufferRef>> arguments;
-
-    Declared(const Argument& argument);
-    bool same_but_for_numbers(const Declared& other) const;
+    std::unique_ptr<DeclarationTree> kernel;  // else a primitive
+    size_t alike = 0;            // the first command whose kernel differs in numbers alone
+    bool has_constants = false;  // among its arguments
   };
 
-  int threads_;
+  void declare(const Argument& argument);
+  std::shared_ptr<KernelProgram> program_of(size_t command, std::vector<size_t>& makers) const;
+
   KernelTarget target_;
-  int64_t arena_bytes_;
-  std::vector<int64_t> input_bytes_, output_bytes_;
-  std::vector<Declared> commands_;
+  std::shared_ptr<ArenaPool> arenas_;
+  SessionPlan plan_;  // without kernels but while a session is made
+  std::vector<Declared> declared_;
   size_t number_count_ = 0, offset_count_ = 0;
 };
 

@@ -37,8 +37,10 @@ using Owners = std::vector<std::shared_ptr<const AlignedBuffer>>;
 struct KernelProgram {
   std::vector<ArgumentRule> arguments;
   std::function<void(Addresses)> run;      // throws PositionOutside alone
-  // Once, when a session is made; only constant arguments are set.
+  // Once, when a session is made; only constant arguments are set. Not called where there are none.
   std::function<void(Addresses, const Owners&)> prepare;
+  // Of memory that a run may write to, on a cache line: its address is the one behind those of the arguments.
+  int64_t scratch_bytes = 0;
   bool is_light = false;                   // takes about as long as a copy of what it reads
 };
 

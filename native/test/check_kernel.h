@@ -66,6 +66,8 @@ inline void check(const char* name, const Make& make) {
     }
     // The inputs outlive the programs: nobody else has to own them.
     if (program.prepare) program.prepare(addresses.data(), Owners(inputs.size()));
+    const AlignedBuffer scratch(program.scratch_bytes);
+    addresses.push_back(scratch.data());
     program.run(addresses.data());
   };
   execute(reference, expected);

@@ -332,7 +332,7 @@ SessionPlan plan(int threads) {
   auto table = std::make_shared<AlignedBuffer>(256);
   for (int i = 0; i < 256; i++) table->data()[i] = static_cast<uint8_t>(255 - i);
   second.name = "lut";
-  second.kernel = make_lut({bytes, 1, {}}, {best_isa(), threads});
+  second.kernel = std::make_shared<KernelProgram>(make_lut({bytes, 1, {}}, {best_isa(), threads}));
   second.arguments = {
       {"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
   SessionPlan result;

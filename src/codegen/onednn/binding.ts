@@ -143,6 +143,12 @@ export interface SessionSpec {
   readonly commands: readonly Command[];
 }
 
+/** Memory that sessions compute in, one after the other; those that run at once have several. */
+export interface Arenas {
+  readonly [arenasTag]: never;
+}
+declare const arenasTag: unique symbol;
+
 /** A list of commands whose numbers can change: a session of it takes about a quarter of the time of one from a specification. */
 export interface SessionTemplate {
   /** `inputBytes`, `outputBytes` and the numbers of each kernel, in their order. */
@@ -230,8 +236,10 @@ export interface OneDnnBinding {
   memory(bytes: Uint8Array): NativeMemory;
   /** A constant packed once into the layout a primitive wants. */
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
-  session(spec: SessionSpec): NativeSession;
-  sessionTemplate(spec: SessionSpec): SessionTemplate;
+  arenas(): Arenas;
+  /** @param arenas of the sessions of a model; absent: its own */
+  session(spec: SessionSpec, arenas?: Arenas): NativeSession;
+  sessionTemplate(spec: SessionSpec, arenas?: Arenas): SessionTemplate;
 
   /**
    * The sums over the rows, by block and column of blocks × rows × length signed bytes: of all bytes, and of the

@@ -2,7 +2,7 @@
 import type { CostRow } from '../../passes/index.ts';
 import type { Backend, Region } from '../backend.ts';
 import { whyNotRecorded } from './accepts.ts';
-import type { OneDnnBinding } from './binding.ts';
+import type { Arenas, OneDnnBinding } from './binding.ts';
 import { KeptConstants } from './kept_constants.ts';
 import type { Machine } from './machine.ts';
 import { type NativePlan, planRegion } from './plan.ts';
@@ -18,7 +18,7 @@ export interface OneDnnBackend extends Backend {
 }
 
 /**
- * The back end for a machine. Its plans share constants. All decisions before a plan need no library.
+ * The back end for a machine. Its plans share constants, and their sessions arenas. All decisions before a plan need no library.
  *
  * @param binding gives the addon, which plans and proofs need
  * @param own costs that were measured on this machine
@@ -28,13 +28,20 @@ export const onednn = (
   binding: () => OneDnnBinding,
   own?: readonly CostRow[],
   kept = new KeptConstants(),
-): OneDnnBackend => ({
-  ...targetOf(machine, own),
-  level: 'dnnl',
-  selection: selectRules,
-  accepts: whyNotRecorded,
-  plan: (region) => planRegion(region, binding(), machine, kept),
-  byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
-    binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
-  timing: timingOf(machine, binding),
-});
+): OneDnnBackend => {
+  let arenas: Arenas | undefined;
+  const plan = (region: Region): NativePlan => {
+    arenas ??= binding().arenas();
+    return planRegion(region, binding(), machine, kept, arenas);
+  };
+  return {
+    ...targetOf(machine, own),
+    level: 'dnnl',
+    selection: selectRules,
+    accepts: whyNotRecorded,
+    plan,
+    byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
+      binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
+    timing: timingOf(machine, binding),
+  };
+};

@@ -1,7 +1,7 @@
 /** A native plan as numbers in a form: the template of its session, the buffers of its arena, the shapes of its results. */
 import type { Node, StaticType } from '../../ir/index.ts';
 import type { Plan, PlanForm } from '../backend.ts';
-import type { OneDnnBinding, SessionTemplate } from './binding.ts';
+import type { Arenas, OneDnnBinding, SessionTemplate } from './binding.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import type { Recording } from './recorder.ts';
@@ -15,11 +15,17 @@ export class NativeForm implements PlanForm {
   /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
   readonly #ofTemplate: number;
 
-  constructor(nodes: readonly Node[], recording: Recording, types: readonly StaticType[], binding: OneDnnBinding) {
+  constructor(
+    nodes: readonly Node[],
+    recording: Recording,
+    types: readonly StaticType[],
+    binding: OneDnnBinding,
+    arenas?: Arenas,
+  ) {
     this.#nodes = nodes;
     this.#recording = recording;
     this.#types = types;
-    this.#template = binding.sessionTemplate(recording.spec);
+    this.#template = binding.sessionTemplate(recording.spec, arenas);
     const numbers = this.#template.numbers();
     this.#ofTemplate = numbers.length;
     const bytes = recording.arena.map((buffer) => buffer.bytes);

@@ -2,7 +2,7 @@
 import { assert } from '../../diagnostics/index.ts';
 import { type Graph, isStaticType, type StaticType, typeOf, type ValueId } from '../../ir/index.ts';
 import type { Plan, Region } from '../backend.ts';
-import type { OneDnnBinding, SessionSpec } from './binding.ts';
+import type { Arenas, OneDnnBinding, SessionSpec } from './binding.ts';
 import type { KeptConstants } from './kept_constants.ts';
 import { recordShuffle, shufflesOf } from './lower/channel_shuffle.ts';
 import { homesOf } from './lower/concatenations.ts';
@@ -25,6 +25,7 @@ export function planRegion(
   binding: OneDnnBinding,
   machine: Pick<Machine, 'threads' | 'kernels'>,
   kept?: KeptConstants,
+  arenas?: Arenas,
 ): NativePlan {
   const { graph, nodes, inputs, outputs } = region;
   const recorder = new Recorder(graph, binding, machine, inputs, outputs, kept);
@@ -51,8 +52,8 @@ export function planRegion(
     spec,
     labels,
     ...bytesOfPlan(spec.arenaBytes, [...spec.inputBytes, ...spec.outputBytes]),
-    open: () => open({ nodes, labels, types }, binding.session(spec)),
-    form: () => new NativeForm(nodes, recording, types, binding),
+    open: () => open({ nodes, labels, types }, binding.session(spec, arenas)),
+    form: () => new NativeForm(nodes, recording, types, binding, arenas),
   };
 }
 
