@@ -107,10 +107,7 @@ class Compiler {
         add_patch(*argument.ref, {nullptr, index});
       }
     }
-    if (program.scratch_bytes > 0) {
-      compiled_.arena_patches.push_back({scratch_, {nullptr, compiled_.addresses.size()}});
-      scratch_bytes_ = std::max(scratch_bytes_, program.scratch_bytes);
-    }
+    const size_t scratch = compiled_.addresses.size();
     compiled_.addresses.push_back(nullptr);
     if (!program.prepare || !has_constants) return;
     std::vector<uint8_t*> constants(placed.size(), nullptr);
@@ -120,7 +117,10 @@ class Compiler {
       constants[i] = placed[i].ref->memory->data();
       owners[i] = placed[i].ref->memory;
     }
-    program.prepare(constants.data(), owners);
+    const int64_t bytes = program.prepare(constants.data(), owners);
+    if (bytes == 0) return;
+    compiled_.arena_patches.push_back({scratch_, {nullptr, scratch}});
+    scratch_bytes_ = std::max(scratch_bytes_, bytes);
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {

@@ -70,22 +70,31 @@ void spread_weights(ConvolutionPlan& plan, const uint8_t* weights) {
   }
 }
 
-// The argument `scale`; `offset` is the next one.
-size_t first_step(const ConvolutionParams& p) { return p.source_zero_point ? 6 : 7; }
-
-void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a,
-             const Owners& owners) {
-  const bool is_unsigned = p.weights_type == ByteType::u8;
-  const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
+int64_t prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a,
+                const Owners& owners) {
   plan.p = p;
   plan.slice = slice_or_whole(p.slice, p.outputs);
   plan.inputs = p.channels / p.groups;
   plan.outputs = p.outputs / p.groups;
-  plan.plain_zero_points.assign(p.outputs, is_unsigned ? -128 : 0);
-  for (int64_t o = 0; o < p.outputs; o++) {
-    plan.plain_zero_points[o] += a[5] == nullptr ? 0 : value_of(p.weights_type, a[5] + o);
-    plan.sums.wanted = plan.sums.wanted || plan.plain_zero_points[o] != 0;
+  plan.stepped = has_stepped_end(p.type, p.to, a, first_step(p));
+  if (target.isa == Isa::avx512) {
+    prepare_convolution_avx512(plan, target, a, owners);
+  } else {
+    read_plain_constants(plan, a);
+    spread_weights(plan, a[1]);
+    prepare_convolution_scalar(plan);
+    if (p.source_zero_point) plan.source_zero_point = *p.source_zero_point;
   }
+  return place_memory(plan, nullptr, target.threads);
+}
+
+}  // namespace
+
+void read_plain_constants(ConvolutionPlan& plan, Addresses a) {
+  const ConvolutionParams& p = plan.p;
+  const auto* bias = reinterpret_cast<const int32_t*>(a[2]);
+  plan.plain_zero_points.assign(p.outputs, p.weights_type == ByteType::u8 ? -128 : 0);
+  for (int64_t o = 0; o < p.outputs && a[5] != nullptr; o++) plan.plain_zero_points[o] += value_of(p.weights_type, a[5] + o);
   plan.plain_bias.assign(p.outputs, 0);
   if (bias != nullptr) std::copy_n(bias, p.outputs, plan.plain_bias.data());
   const auto assign = [&](std::vector<float>& to, size_t argument, float absent) {
@@ -93,25 +102,31 @@ void prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarg
     if (a[argument] != nullptr) std::copy_n(reinterpret_cast<const float*>(a[argument]), p.outputs, to.data());
   };
   assign(plan.plain_multiplier, 3, 1);
-  const size_t steps = first_step(p);
-  plan.stepped = has_stepped_end(p.type, p.to, a, steps);
-  if (plan.stepped) {
-    assign(plan.plain_scale, steps, 1);
-    assign(plan.plain_offset, steps + 1, 0);
-  }
-  if (target.isa == Isa::avx512) {
-    prepare_convolution_avx512(plan, target, a, owners);
-  } else {
-    spread_weights(plan, a[1]);
-    prepare_convolution_scalar(plan);
-  }
-  if (!p.source_zero_point) return;
-  set_source_zero_point(plan, *p.source_zero_point);
-  plan.inside.reset();
-  plan.bias.reset();
+  if (!plan.stepped) return;
+  assign(plan.plain_scale, first_step(p), 1);
+  assign(plan.plain_offset, first_step(p) + 1, 0);
 }
 
-}  // namespace
+int64_t place_memory(ConvolutionPlan& plan, uint8_t* memory, int threads) {
+  int64_t bytes = 0;
+  const auto take = [&]<class T>(T*& place, int64_t count) {
+    if (memory != nullptr) place = reinterpret_cast<T*>(memory + bytes);
+    bytes = checked_add(bytes, (checked_product(count, 4) + 63) / 64 * 64);
+  };
+  if (plan.lanes == 0) return 0;  // the scalar version
+  if (!plan.p.source_zero_point) take(plan.base_of_run, checked_product(plan.classes, plan.lanes));
+  if (plan.p.floats) {
+    take(plan.scale_of_run, plan.lanes);
+    take(plan.offset_of_run, plan.lanes);
+  }
+  if (plan.sums.wanted) {
+    take(plan.sums.sums, checked_product(plan.p.groups, plan.sums.positions));
+    if (plan.pointwise) return bytes;
+    take(plan.sums.pixel_sums, checked_product(plan.p.groups, plan.sums.pixels));
+    take(plan.sums.rows, checked_product(threads, plan.p.input[1]));
+  }
+  return bytes;
+}
 
 void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t* destination, int threads) {
   const ConvolutionParams& p = plan.p;
@@ -120,7 +135,7 @@ void run_convolution(const ConvolutionPlan& plan, const uint8_t* source, uint8_t
   const int64_t blocks = static_cast<int64_t>(plan.blocks.size());
   const int64_t work =
       blocks == 0 || parts == 0 ? 0 : positions * p.outputs * (4 + plan.taps() * plan.inputs / 4) / 16 / blocks / parts;
-  if (plan.sums.sums != nullptr) sum_windows(plan, source, threads);
+  if (plan.sums.wanted && plan.lanes > 0) sum_windows(plan, source, threads);
   parallel(threads, blocks * parts, work, plan.by_parts ? blocks : 1, [&](int64_t begin, int64_t end, int) {
     for (int64_t unit = begin; unit < end; unit++) {
       const int64_t block = plan.by_parts ? unit % blocks : unit / parts;
@@ -140,25 +155,30 @@ struct Bases {
 
 void set_factors(ConvolutionPlan& plan, const FloatFactors& factors) {
   plan.factors = factors;
-  if (plan.offset == nullptr) return;
+  if (plan.lanes == 0) return;
   for (const ChannelBlock& block : plan.blocks) {
-    auto *scale = plan.scale->as<float>() + block.lane, *offset = plan.offset->as<float>() + block.lane;
+    float *scale = plan.scale_of_run + block.lane, *offset = plan.offset_of_run + block.lane;
     if (plan.p.floats->scales == 1) std::fill_n(scale, block.count, factors.scale[0]);
     else std::copy_n(factors.scale + block.first, block.count, scale);
     if (factors.offset == nullptr) std::fill_n(offset, block.count, -0.0f);
     else std::copy_n(factors.offset + block.first, block.count, offset);
   }
+  plan.scale = plan.scale_of_run;
+  plan.offset = plan.offset_of_run;
 }
 
 void set_source_zero_point(ConvolutionPlan& plan, int32_t zero_point) {
   plan.source_zero_point = zero_point;
-  if (plan.base == nullptr) return;
+  if (plan.lanes == 0) return;
+  set_bases(plan, plan.inside, plan.bias, zero_point, plan.base_of_run);
+  plan.base = plan.base_of_run;
+}
+
+void set_bases(const ConvolutionPlan& plan, const int32_t* inside, const int32_t* bias, int32_t zero_point, int32_t* to) {
   // The vector version reads s8 sources as source + 128.
   const int32_t shifted = zero_point + (plan.p.source_type == ByteType::s8 ? 128 : 0);
-  for (int64_t i = 0; i < plan.classes; i++) {
-    run_avx512<Bases>(plan.inside->as<int32_t>() + i * plan.lanes, plan.bias->as<int32_t>(), shifted, plan.lanes,
-                      plan.base->as<int32_t>() + i * plan.lanes);
-  }
+  for (int64_t i = 0; i < plan.classes; i++)
+    run_avx512<Bases>(inside + i * plan.lanes, bias, shifted, plan.lanes, to + i * plan.lanes);
 }
 
 void prepare_convolution_scalar(ConvolutionPlan& plan) {
@@ -201,8 +221,10 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
   const auto more = p.floats ? scaled_end_arguments(*p.floats, p.outputs) : step_arguments(p.type, p.outputs);
   program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   auto plan = std::make_shared<ConvolutionPlan>();
-  program.prepare = [=](Addresses a, const Owners& owners) { prepare(*plan, p, target, a, owners); };
+  const size_t memory = program.arguments.size();
+  program.prepare = [=](Addresses a, const Owners& owners) { return prepare(*plan, p, target, a, owners); };
   program.run = [=](Addresses a) {
+    place_memory(*plan, a[memory], target.threads);
     if (!p.source_zero_point) set_source_zero_point(*plan, value_of(p.source_type, a[6]));
     if (p.floats) {
       set_factors(*plan, {reinterpret_cast<const float*>(a[factors]), reinterpret_cast<const float*>(a[factors + 1])});

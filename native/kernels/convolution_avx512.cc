@@ -118,46 +118,103 @@ std::string key_of(const ConvolutionPlan& plan, const uint8_t* weights) {
   return key;
 }
 
+// The taps of the classes of each axis.
+struct Classes {
+  std::vector<Taps> rows, columns;
+};
+
 // What a block takes from the constants besides its weights.
-void finish_block(ConvolutionPlan& plan, const ChannelBlock& block, const std::vector<Taps>& rows,
-                  const std::vector<Taps>& columns) {
+void finish_block(const ConvolutionPlan& plan, const ChannelBlock& block, const Classes& classes,
+                  ConvolutionConstants& constants) {
   const ConvolutionParams& p = plan.p;
   for (int64_t vector = 0; vector < block.vectors; vector++) {
     for (int64_t lane = 0; lane < 16; lane++) {
       const int64_t channel = channel_of(plan, block, vector, lane);
       if (channel >= block.count) continue;
-      const int64_t o = block.first + channel, at = vector * 16 + lane;
-      const int32_t* sums = plan.packed->sums.data() + o * plan.taps();
-      auto* inside = plan.inside->as<int32_t>() + block.lane + at;
-      for (const auto& [top, bottom] : rows) {
-        for (const auto& [left, right] : columns) {
+      const int64_t o = block.first + channel, at = block.lane + vector * 16 + lane;
+      const int32_t* sums = constants.packed->sums.data() + o * plan.taps();
+      auto* inside = constants.inside.as<int32_t>() + at;
+      for (const auto& [top, bottom] : classes.rows) {
+        for (const auto& [left, right] : classes.columns) {
           for (int64_t i = top; i < bottom; i++) {
             for (int64_t j = left; j < right; j++) *inside = wrapping_add(*inside, sums[i * p.kernel[1] + j]);
           }
           inside += plan.lanes;
         }
       }
-      plan.bias->as<int32_t>()[block.lane + at] = plan.plain_bias[o];
-      plan.multiplier->as<float>()[block.lane + at] = plan.plain_multiplier[o];
+      constants.bias.as<int32_t>()[at] = plan.plain_bias[o];
+      constants.multiplier.as<float>()[at] = plan.plain_multiplier[o];
       if (plan.stepped) {
-        plan.scale->as<float>()[block.lane + at] = plan.plain_scale[o];
-        plan.offset->as<float>()[block.lane + at] = plan.plain_offset[o];
+        constants.scale.as<float>()[at] = plan.plain_scale[o];
+        constants.offset.as<float>()[at] = plan.plain_offset[o];
       }
-      if (plan.sums.factors != nullptr) {
-        const int32_t factor = -plan.plain_zero_points[o];
-        plan.sums.factors->as<int32_t>()[block.lane + at] = plan.sums.wide ? factor : WindowSums::pack_factor(factor);
-      }
+      const int32_t factor = -plan.plain_zero_points[o];
+      constants.factors.as<int32_t>()[at] = plan.sums.wide ? factor : WindowSums::pack_factor(factor);
     }
   }
 }
 
 // A NaN multiplier takes the path that clamps.
-bool may_overflow(const ConvolutionPlan& plan) {
+bool may_overflow(const ConvolutionPlan& plan, const PackedWeights& packed) {
   for (int64_t o = 0; o < plan.p.outputs; o++) {
-    const double most = std::abs(static_cast<double>(plan.plain_bias[o])) + 255.0 * plan.packed->magnitudes[o];
+    const double most = std::abs(static_cast<double>(plan.plain_bias[o])) + 255.0 * packed.magnitudes[o];
     if (!(most * std::abs(plan.plain_multiplier[o]) < 2e9)) return true;
   }
   return false;
+}
+
+std::shared_ptr<const ConvolutionConstants> make_constants(ConvolutionPlan& plan, const Classes& classes, Addresses a,
+                                                           const Owners& owners) {
+  read_plain_constants(plan, a);
+  const int64_t bytes = plan.lanes * 4, all_bytes = checked_product(plan.classes, plan.lanes, 4);
+  const std::vector<int32_t>& zero_points = plan.plain_zero_points;
+  auto constants = std::make_shared<ConvolutionConstants>(ConvolutionConstants{
+      .owners = owners,
+      .packed = shared_weights(key_of(plan, a[1]), [&] { return pack(plan, a[1], owners); }),
+      .has_zero_points = std::ranges::any_of(zero_points, [](int32_t z) { return z != 0; }),
+      .uniform = std::ranges::adjacent_find(zero_points, std::not_equal_to<>()) == zero_points.end(),
+      .zero_point = zero_points.front(),
+      .inside = AlignedBuffer(all_bytes),
+      .bias = AlignedBuffer(bytes),
+      .base = AlignedBuffer(plan.p.source_zero_point ? all_bytes : 0),
+      .multiplier = AlignedBuffer(bytes + 192),
+      .scale = AlignedBuffer(plan.stepped ? bytes + 192 : 0),
+      .offset = AlignedBuffer(plan.stepped ? bytes + 192 : 0),
+      .factors = AlignedBuffer(bytes)});
+  for (const ChannelBlock& block : plan.blocks) finish_block(plan, block, classes, *constants);
+  constants->overflows = may_overflow(plan, *constants->packed);
+  if (plan.p.source_zero_point)
+    set_bases(plan, constants->inside.as<int32_t>(), constants->bias.as<int32_t>(), *plan.p.source_zero_point,
+              constants->base.as<int32_t>());
+  plan.plain_zero_points.clear();
+  plan.plain_bias.clear();
+  for (auto* list : {&plan.plain_multiplier, &plan.plain_scale, &plan.plain_offset}) list->clear();
+  return constants;
+}
+
+// Everything that they depend on.
+std::vector<int64_t> key_of_constants(const ConvolutionPlan& plan, const Classes& classes, Addresses a) {
+  const ConvolutionParams& p = plan.p;
+  std::vector<int64_t> key = {p.source_zero_point ? *p.source_zero_point : INT64_MAX,
+                              static_cast<int64_t>(p.source_type),
+                              static_cast<int64_t>(p.weights_type),
+                              static_cast<int64_t>(p.type),
+                              p.channels_first,
+                              plan.by_rows,
+                              plan.stepped,
+                              p.channels,
+                              p.outputs,
+                              p.groups,
+                              p.kernel[0],
+                              p.kernel[1],
+                              static_cast<int64_t>(classes.rows.size())};
+  for (const size_t at : {1, 2, 3, 5}) key.push_back(reinterpret_cast<int64_t>(a[at]));
+  for (size_t at = first_step(p); plan.stepped && at < first_step(p) + 2; at++)
+    key.push_back(reinterpret_cast<int64_t>(a[at]));
+  for (const auto* axis : {&classes.rows, &classes.columns}) {
+    for (const auto& [first, last] : *axis) key.insert(key.end(), {first, last});
+  }
+  return key;
 }
 
 // The number of steps of kPositions in a part, so that threads, which take one run of (block, part) pairs each, have
@@ -206,11 +263,6 @@ UNSKEW_AVX512 void compute(const ConvolutionPlan& plan, const uint8_t* source, u
   }
 }
 
-// The taps of the classes of each axis.
-struct Classes {
-  std::vector<Taps> rows, columns;
-};
-
 // All of a plan but its packed constants; no block where there is nothing to compute.
 Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   const ConvolutionParams& p = plan.p;
@@ -231,22 +283,11 @@ Classes lay_out(ConvolutionPlan& plan, const KernelTarget& target) {
   const auto &rows = classes.rows, &columns = classes.columns;
   const auto row_classes = static_cast<int64_t>(rows.size()), column_classes = static_cast<int64_t>(columns.size());
   plan.classes = checked_product(row_classes, column_classes);
-  plan.inside = std::make_unique<AlignedBuffer>(checked_product(plan.classes, plan.lanes, 4));
-  plan.bias = std::make_unique<AlignedBuffer>(plan.lanes * 4);
-  plan.base = std::make_unique<AlignedBuffer>(checked_product(plan.classes, plan.lanes, 4));
+  plan.sums.wide = checked_product(plan.taps(), plan.inputs, 255) >= WindowSums::kPairs;
   for (WindowStart& row : plan.rows) row.base *= column_classes * plan.lanes;
   for (WindowStart& column : plan.columns) column.base *= plan.lanes;
-  plan.multiplier = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
-  if (plan.has_steps()) {
-    plan.scale = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
-    plan.offset = std::make_unique<AlignedBuffer>(plan.lanes * 4 + 192);
-  }
   plan.padding = std::make_unique<AlignedBuffer>(steps * 4);
   if (p.source_type == ByteType::s8) std::memset(plan.padding->data(), 128, static_cast<size_t>(steps * 4));
-  if (plan.sums.wanted) {
-    prepare_window_sums(plan, target.threads);
-    plan.sums.factors = std::make_unique<AlignedBuffer>(plan.lanes * 4);
-  }
   const int64_t positions = p.batch * p.output[0] * p.output[1];
   plan.by_parts = plan.weight_bytes <= kFewWeights;
   plan.positions =
@@ -273,28 +314,41 @@ UNSKEW_AVX512 void interleave(const __m512i (&rows)[4], __m512i (&to)[4]) {
 }  // namespace
 
 void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners) {
-  const auto [rows, columns] = lay_out(plan, target);
+  static auto* shelf = new Shelf<std::vector<int64_t>, ConvolutionConstants>();  // threads outlive static objects
+  const Classes classes = lay_out(plan, target);
   if (plan.blocks.empty()) return;
-  plan.packed = shared_weights(key_of(plan, a[1]), [&] { return pack(plan, a[1], owners); });
-  plan.weights = plan.packed->bytes->data();
-  for (const ChannelBlock& block : plan.blocks) finish_block(plan, block, rows, columns);
-  plan.overflows = may_overflow(plan);
+  plan.constants =
+      shelf->get(key_of_constants(plan, classes, a), [&] { return make_constants(plan, classes, a, owners); });
+  const ConvolutionConstants& constants = *plan.constants;
+  plan.weights = constants.packed->bytes->data();
+  plan.inside = constants.inside.as<int32_t>();
+  plan.bias = constants.bias.as<int32_t>();
+  plan.base = constants.base.as<int32_t>();
+  plan.multiplier = constants.multiplier.as<float>();
+  if (plan.stepped) {
+    plan.scale = constants.scale.as<float>();
+    plan.offset = constants.offset.as<float>();
+  }
+  plan.factors_of_sums = constants.factors.as<int32_t>();
+  plan.overflows = constants.overflows;
+  plan.sums.wanted = constants.has_zero_points;
+  if (plan.sums.wanted) prepare_window_sums(plan, constants.uniform, constants.zero_point);
 }
 
 void prepare_matrices_avx512(ConvolutionPlan& plan, const KernelTarget& target) {
-  plan.plain_zero_points.assign(plan.p.outputs, 0);
   lay_out(plan, target);
-  plan.of_run = std::make_unique<AlignedBuffer>(plan.weight_bytes);
-  plan.weights = plan.of_run->data();
+  plan.sums.wanted = true;
+  prepare_window_sums(plan, true, 0);
 }
 
-UNSKEW_AVX512 void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weights, int64_t block) {
+UNSKEW_AVX512 void pack_matrix_avx512(const ConvolutionPlan& plan, const uint8_t* weights, int32_t zero_point,
+                                      int64_t block, uint8_t* packed_weights, int32_t* inside) {
   const ChannelBlock& own = plan.blocks[block];
   const int64_t columns = plan.p.outputs, inner = plan.inputs;
   const uint8_t* from = weights + own.first;
   const __mmask64 mask = first_lanes(own.count);
   const __m512i flip = _mm512_set1_epi8(plan.p.weights_type == ByteType::u8 ? -128 : 0), ones = _mm512_set1_epi8(1);
-  auto* to = plan.of_run->as<__m512i>() + own.weights / 64;
+  auto* to = reinterpret_cast<__m512i*>(packed_weights + own.weights);
   __m512i sums[4] = {};
   for (int64_t k = 0; k < inner; k += 4) {
     __m512i rows[4], packed[4];
@@ -309,9 +363,9 @@ UNSKEW_AVX512 void pack_matrix_avx512(ConvolutionPlan& plan, const uint8_t* weig
       sums[v] = _mm512_dpbusd_epi32(sums[v], ones, packed[v]);
     }
   }
-  const __m512i zeros = _mm512_set1_epi32(wrapping_multiply(static_cast<int32_t>(inner), plan.plain_zero_points[0]));
+  const __m512i zeros = _mm512_set1_epi32(wrapping_multiply(static_cast<int32_t>(inner), zero_point));
   for (int v = 0; v < own.vectors; v++)
-    _mm512_store_si512(plan.inside->as<int32_t>() + own.lane + v * 16, _mm512_sub_epi32(sums[v], zeros));
+    _mm512_store_si512(inside + own.lane + v * 16, _mm512_sub_epi32(sums[v], zeros));
 }
 
 }  // namespace unskew

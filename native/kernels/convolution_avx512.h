@@ -27,12 +27,12 @@ class Part : WindowWalk {
         factors_{lanes(plan.multiplier), lanes(plan.scale), lanes(plan.offset)},
         inputs_(plan.inputs),
         mask_(first_lanes(block.count)) {
-    if (plan.sums.sums != nullptr) sums_ = plan.sums.sums->as<int32_t>() + block.group * plan.sums.positions;
+    if (plan.sums.sums != nullptr) sums_ = plan.sums.sums + block.group * plan.sums.positions;
   }
 
   UNSKEW_AVX512 void run(int64_t begin, int64_t end) const {
     if (plan_.pointwise && inputs_ % 4 == 0) {
-      const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
+      const int32_t* base = plan_.base + block_.lane;
       if constexpr (kVectors == 1) {
         for (; begin + 2 * kPositions <= end; begin += 2 * kPositions)
           compute_two(begin, source_ + begin * p_.channels, p_.channels, base);
@@ -48,7 +48,7 @@ class Part : WindowWalk {
       if (count == kPositions && are_inside(cursor, kPositions)) {
         const WindowStart &row = plan_.rows[cursor.y], &column = plan_.columns[cursor.x];
         const uint8_t* start = source_ + cursor.image + row.offset + column.offset;
-        const int32_t* base = plan_.base->as<int32_t>() + block_.lane + row.base + column.base;
+        const int32_t* base = plan_.base + block_.lane + row.base + column.base;
         const int64_t step = p_.strides[1] * p_.channels;
         const bool are_two = kVectors == 1 && (plan_.by_rows || inputs_ % 4 == 0) && first + 2 * kPositions <= end &&
                              are_inside(cursor, 2 * kPositions);
@@ -65,9 +65,7 @@ class Part : WindowWalk {
   }
 
  private:
-  const float* lanes(const std::unique_ptr<AlignedBuffer>& of) const {
-    return of == nullptr ? nullptr : of->as<float>() + block_.lane;
-  }
+  const float* lanes(const float* of) const { return of == nullptr ? nullptr : of + block_.lane; }
 
   using Accumulators = __m512i[kPositions][kVectors];
 
@@ -141,7 +139,7 @@ class Part : WindowWalk {
   UNSKEW_AVX512 void compute(int64_t first, int count, Cursor& cursor) const {
     Windows windows;
     find(first, count, cursor, windows);
-    const int32_t* base = plan_.base->as<int32_t>() + block_.lane;
+    const int32_t* base = plan_.base + block_.lane;
     Accumulators acc;
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
       repeat<kVectors>([&](auto v) UNSKEW_BODY { acc[k][v] = _mm512_load_si512(base + windows.base[k] + v * 16); });
@@ -157,7 +155,6 @@ class Part : WindowWalk {
 
   // − z·Σ x of each window, z the zero point of the weights of each channel.
   [[gnu::always_inline]] UNSKEW_AVX512 inline void correct(int64_t first, Accumulators& acc) const {
-    const auto* factors = reinterpret_cast<const __m512i*>(plan_.sums.factors->as<int32_t>() + block_.lane);
     if (plan_.sums.uniform) {
       repeat<kPositions>([&](auto k) UNSKEW_BODY {
         const __m512i sum = _mm512_set1_epi32(sums_[first + k]);
@@ -165,6 +162,7 @@ class Part : WindowWalk {
       });
       return;
     }
+    const auto* factors = reinterpret_cast<const __m512i*>(plan_.factors_of_sums + block_.lane);
     __m512i own[kVectors];
     repeat<kVectors>([&](auto v) UNSKEW_BODY { own[v] = _mm512_load_si512(factors + v); });
     repeat<kPositions>([&](auto k) UNSKEW_BODY {
@@ -346,8 +344,8 @@ class Part : WindowWalk {
     const FloatFinish finish(*p_.floats);
     auto* to = reinterpret_cast<int32_t*>(destination_) + first * p_.outputs + block_.first;
     repeat<kVectors>([&](auto v) UNSKEW_BODY {
-      const __m512 scale = _mm512_load_ps(plan_.scale->as<float>() + block_.lane + v * 16);
-      const __m512 offset = _mm512_load_ps(plan_.offset->as<float>() + block_.lane + v * 16);
+      const __m512 scale = _mm512_load_ps(plan_.scale + block_.lane + v * 16);
+      const __m512 offset = _mm512_load_ps(plan_.offset + block_.lane + v * 16);
       repeat<kPositions>([&](auto k) UNSKEW_BODY {
         if (k >= count) return;
         _mm512_mask_storeu_epi32(to + k * p_.outputs + v * 16, static_cast<__mmask16>(mask_ >> v * 16),

@@ -137,6 +137,7 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
     plans->push_back(prepare(p, target, outputs, 0, middle, a));
     if (middle < outputs) plans->push_back(prepare(p, target, outputs, middle, outputs, a));
+    return 0;
   };
   program.run = [=](Addresses a) {
     int64_t blocks = 0;

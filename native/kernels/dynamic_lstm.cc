@@ -99,14 +99,17 @@ class ScaledProduct {
                                     target);
   }
 
-  void prepare(uint8_t* weights, uint8_t* zero_points, const std::shared_ptr<const AlignedBuffer>& owner) {
+  using Owner = std::shared_ptr<const AlignedBuffer>;
+
+  void prepare(uint8_t* weights, uint8_t* zero_points, const Owner& owner, const Owner& owner_of_zeros) {
     weights_ = weights;
     zero_points_ = zero_points;
     if (has_vnni_) {
       uint8_t* const addresses[] = {nullptr, weights, nullptr, nullptr, nullptr, zero_points, nullptr, nullptr, nullptr};
       Owners owners(std::size(addresses));
       owners[1] = owner;
-      convolution_.prepare(addresses, owners);
+      owners[5] = owner_of_zeros;
+      memory_ = AlignedBuffer(convolution_.prepare(addresses, owners));
       return;
     }
     plain_.resize(static_cast<size_t>(depth_ * columns_));
@@ -122,7 +125,7 @@ class ScaledProduct {
     uint8_t zero_point = source.zero_point();
     if (has_vnni_) {
       uint8_t* const addresses[] = {source.bytes(), weights_,     nullptr,     nullptr, reinterpret_cast<uint8_t*>(to),
-                                    zero_points_,   &zero_point, factors_.data(), nullptr};
+                                    zero_points_,   &zero_point, factors_.data(), nullptr, memory_.data()};
       convolution_.run(addresses);
       return;
     }
@@ -144,6 +147,7 @@ class ScaledProduct {
   uint8_t *weights_ = nullptr, *zero_points_ = nullptr;
   std::vector<int16_t> plain_;
   KernelProgram convolution_;
+  AlignedBuffer memory_{0};  // of its runs
 };
 
 class Layer {
@@ -168,8 +172,8 @@ class Layer {
   void prepare(Addresses a, const Owners& owners) {
     const auto from = [](uint8_t* at, int64_t bytes) { return at == nullptr ? nullptr : at + bytes; };
     for (int64_t d = 0; d < p_.directions; d++) {
-      of_input_[static_cast<size_t>(d)].prepare(a[1] + d * p_.size * columns_, from(a[3], d * columns_), owners[1]);
-      of_state_[static_cast<size_t>(d)].prepare(a[4] + d * p_.hidden * columns_, from(a[6], d * columns_), owners[4]);
+      of_input_[static_cast<size_t>(d)].prepare(a[1] + d * p_.size * columns_, from(a[3], d * columns_), owners[1], owners[3]);
+      of_state_[static_cast<size_t>(d)].prepare(a[4] + d * p_.hidden * columns_, from(a[6], d * columns_), owners[4], owners[6]);
     }
   }
 
@@ -246,7 +250,10 @@ KernelProgram make_dynamic_lstm(const DynamicLstmParams& p, const KernelTarget& 
                        write("destination", checked_product(p.length, state)),
                        write("lastH", state),
                        write("lastC", state)};
-  program.prepare = [layer](Addresses a, const Owners& owners) { layer->prepare(a, owners); };
+  program.prepare = [layer](Addresses a, const Owners& owners) {
+    layer->prepare(a, owners);
+    return 0;
+  };
   program.run = [layer](Addresses a) { layer->run(a); };
   return program;
 }

@@ -277,7 +277,10 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
        .access = Access::write,
        .alignment = 4}};
   const auto product = std::make_shared<Product>(p, target);
-  program.prepare = [product](Addresses a, const Owners&) { product->prepare(a); };
+  program.prepare = [product](Addresses a, const Owners&) {
+    product->prepare(a);
+    return 0;
+  };
   program.run = [product](Addresses a) { product->run(a); };
   return program;
 }

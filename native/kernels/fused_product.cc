@@ -286,7 +286,10 @@ KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget
        .bytes = reached(p.shape, p.destination_strides, {p.rows, p.columns}, true),
        .access = Access::write,
        .alignment = 4}};
-  program.prepare = [state](Addresses a, const Owners&) { state->prepare(a); };
+  program.prepare = [state](Addresses a, const Owners&) {
+    state->prepare(a);
+    return 0;
+  };
   program.run = [state](Addresses a) { state->run(a); };
   return program;
 }

@@ -37,10 +37,9 @@ using Owners = std::vector<std::shared_ptr<const AlignedBuffer>>;
 struct KernelProgram {
   std::vector<ArgumentRule> arguments;
   std::function<void(Addresses)> run;      // throws PositionOutside alone
-  // Once, when a session is made; only constant arguments are set. Not called where there are none.
-  std::function<void(Addresses, const Owners&)> prepare;
-  // Of memory that a run may write to, on a cache line: its address is the one behind those of the arguments.
-  int64_t scratch_bytes = 0;
+  // Once, when a session is made, and not where no argument is constant; only constant arguments are set. Returns how many bytes a
+  // run may write to in memory of the session: the address of these, on a cache line, is the one behind those of the arguments.
+  std::function<int64_t(Addresses, const Owners&)> prepare;
   bool is_light = false;                   // takes about as long as a copy of what it reads
 };
 

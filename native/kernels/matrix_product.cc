@@ -71,8 +71,15 @@ class Product {
                .slice = std::nullopt};
     plan_.inputs = p.inner;
     plan_.outputs = p.columns;
-    plan_.sums.wanted = true;
     prepare_matrices_avx512(plan_, {.isa = isa, .threads = threads});
+    memory_ = AlignedBuffer(place_memory(plan_, nullptr, threads));
+    place_memory(plan_, memory_.data(), threads);
+    packed_ = AlignedBuffer(plan_.weight_bytes);
+    inside_ = AlignedBuffer(checked_product(plan_.lanes, 4));
+    plan_.weights = packed_.data();
+    plan_.inside = inside_.as<int32_t>();
+    bias_ = AlignedBuffer(inside_.bytes());
+    plan_.bias = bias_.as<int32_t>();
   }
 
   void run(ZeroPoints zeros, FloatFactors factors, const uint8_t* source, const uint8_t* weights,
@@ -86,11 +93,11 @@ class Product {
     }
     // u8 weights are read as weights − 128.
     const int32_t zero_point = zeros.weights - (p_.weights_type == ByteType::u8 ? 128 : 0);
-    plan_.plain_zero_points[0] = zero_point;
     plan_.sums.factor = -zero_point;
     parallel(threads_, static_cast<int64_t>(plan_.blocks.size()), p_.inner * kColumns, 1,
              [&](int64_t begin, int64_t end, int) {
-               for (int64_t block = begin; block < end; block++) pack_matrix_avx512(plan_, weights, block);
+               for (int64_t block = begin; block < end; block++)
+                 pack_matrix_avx512(plan_, weights, zero_point, block, packed_.data(), inside_.as<int32_t>());
              });
     set_source_zero_point(plan_, zeros.source);
     if (p_.floats) set_factors(plan_, factors);
@@ -102,6 +109,7 @@ class Product {
   Isa isa_;
   int threads_;
   ConvolutionPlan plan_;
+  AlignedBuffer memory_{0}, packed_{0}, inside_{0}, bias_{0};
 };
 
 }  // namespace

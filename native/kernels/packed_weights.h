@@ -16,22 +16,35 @@ struct PackedWeights {
   std::vector<double> magnitudes;  // [output channel]: Σ |w − zero point|
 };
 
-// The weights of a key: those that a session still has, else those that `make` returns.
+// Things that sessions share, by key, for as long as one of them has them.
+template <class Key, class Kept>
+class Shelf {
+ public:
+  // What a session still has, else what `make` returns.
+  template <class Make>
+  std::shared_ptr<const Kept> get(const Key& key, const Make& make) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (const auto found = known_.find(key); found != known_.end()) {
+        if (std::shared_ptr<const Kept> kept = found->second.lock()) return kept;
+      }
+    }
+    const std::shared_ptr<const Kept> made = make();
+    const std::lock_guard lock(mutex_);
+    std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
+    known_.insert_or_assign(key, made);
+    return made;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::map<Key, std::weak_ptr<const Kept>> known_;
+};
+
 template <class Make>
 std::shared_ptr<const PackedWeights> shared_weights(const std::string& key, const Make& make) {
-  static std::mutex mutex;
-  static auto* known = new std::map<std::string, std::weak_ptr<const PackedWeights>>();  // threads outlive static objects
-  {
-    const std::lock_guard lock(mutex);
-    if (const auto found = known->find(key); found != known->end()) {
-      if (std::shared_ptr<const PackedWeights> weights = found->second.lock()) return weights;
-    }
-  }
-  const std::shared_ptr<const PackedWeights> made = make();
-  const std::lock_guard lock(mutex);
-  std::erase_if(*known, [](const auto& entry) { return entry.second.expired(); });
-  known->insert_or_assign(key, made);
-  return made;
+  static auto* shelf = new Shelf<std::string, PackedWeights>();  // threads outlive static objects
+  return shelf->get(key, make);
 }
 
 }  // namespace unskew

@@ -180,7 +180,10 @@ KernelProgram make_recurrent(const RecurrentParams& p, const KernelTarget& targe
                        write("destination", checked_product(p.length, state)),
                        write("lastH", state),
                        write("lastC", state, p.cell == RecurrentCell::lstm)};
-  program.prepare = [recurrence](Addresses a, const Owners&) { recurrence->prepare(a); };
+  program.prepare = [recurrence](Addresses a, const Owners&) {
+    recurrence->prepare(a);
+    return 0;
+  };
   program.run = [recurrence](Addresses a) { recurrence->run(a); };
   return program;
 }

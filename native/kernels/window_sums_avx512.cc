@@ -104,7 +104,7 @@ UNSKEW_AVX512 void add_channels(const ConvolutionPlan& plan, const uint8_t* sour
   const WindowSums& s = plan.sums;
   const __m512i flip = _mm512_set1_epi8(p.source_type == ByteType::s8 ? -128 : 0);
   const bool is_last = s.pixel_sums == nullptr;
-  int32_t* to = is_last ? s.sums->as<int32_t>() + group * s.positions : s.pixel_sums->as<int32_t>() + group * s.pixels;
+  int32_t* to = is_last ? s.sums + group * s.positions : s.pixel_sums + group * s.pixels;
   for (int64_t first = begin; first < end; first += kPixels) {
     const int64_t count = std::min(kPixels, end - first);
     const uint8_t* from = source + first * p.channels + group * plan.inputs;
@@ -118,14 +118,14 @@ UNSKEW_AVX512 void add_taps(const ConvolutionPlan& plan, int64_t group, int64_t 
   const ConvolutionParams& p = plan.p;
   const WindowSums& s = plan.sums;
   const int64_t width = p.input[1], y = plan.rows[row % p.output[0]].at;
-  const int32_t* image = s.pixel_sums->as<int32_t>() + group * s.pixels + row / p.output[0] * p.input[0] * width;
+  const int32_t* image = s.pixel_sums + group * s.pixels + row / p.output[0] * p.input[0] * width;
   std::fill_n(columns, width, 0);
   for (int64_t i = 0; i < p.kernel[0]; i++) {
     const int64_t at = y + i * p.dilations[0];
     if (at < 0 || at >= p.input[0]) continue;
     for (int64_t x = 0; x < width; x++) columns[x] = wrapping_add(columns[x], image[at * width + x]);
   }
-  int32_t* to = s.sums->as<int32_t>() + group * s.positions + row * p.output[1];
+  int32_t* to = s.sums + group * s.positions + row * p.output[1];
   const int64_t count = p.output[1], stride = p.strides[1];
   std::fill_n(to, count, 0);
   for (int64_t j = 0; j < p.kernel[1]; j++) {
@@ -139,19 +139,13 @@ UNSKEW_AVX512 void add_taps(const ConvolutionPlan& plan, int64_t group, int64_t 
 
 }  // namespace
 
-void prepare_window_sums(ConvolutionPlan& plan, int threads) {
+void prepare_window_sums(ConvolutionPlan& plan, bool uniform, int32_t zero_point) {
   const ConvolutionParams& p = plan.p;
   WindowSums& s = plan.sums;
-  const std::vector<int32_t>& zero_points = plan.plain_zero_points;
-  s.uniform = std::adjacent_find(zero_points.begin(), zero_points.end(), std::not_equal_to<>()) == zero_points.end();
-  s.factor = s.uniform ? -zero_points.front() : 1;
-  s.wide = checked_product(plan.taps(), plan.inputs, 255) >= WindowSums::kPairs;
+  s.uniform = uniform;
+  s.factor = uniform ? -zero_point : 1;
   s.pixels = checked_product(p.batch, p.input[0], p.input[1]);
   s.positions = checked_product(p.batch, p.output[0], p.output[1]) + kStepLimit;
-  s.sums = std::make_unique<AlignedBuffer>(checked_product(p.groups, s.positions, 4));
-  if (plan.pointwise) return;
-  s.pixel_sums = std::make_unique<AlignedBuffer>(checked_product(p.groups, s.pixels, 4));
-  s.rows = std::make_unique<AlignedBuffer>(checked_product(threads, p.input[1], 4));
 }
 
 void sum_windows(const ConvolutionPlan& plan, const uint8_t* source, int threads) {
@@ -163,7 +157,7 @@ void sum_windows(const ConvolutionPlan& plan, const uint8_t* source, int threads
   if (s.pixel_sums == nullptr) return;
   const int64_t work = p.groups * p.output[1] * (p.kernel[0] + p.kernel[1]);
   parallel(threads, p.batch * p.output[0], work, 1, [&](int64_t begin, int64_t end, int thread) {
-    int32_t* columns = s.rows->as<int32_t>() + thread * p.input[1];
+    int32_t* columns = s.rows + thread * p.input[1];
     for (int64_t row = begin; row < end; row++) {
       for (int64_t group = 0; group < p.groups; group++) add_taps(plan, group, row, columns);
     }

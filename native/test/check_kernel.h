@@ -65,8 +65,7 @@ inline void check(const char* name, const Make& make) {
       addresses.push_back(!given[i] ? nullptr : written ? outputs[i].memory.get() : inputs[i].memory.get());
     }
     // The inputs outlive the programs: nobody else has to own them.
-    if (program.prepare) program.prepare(addresses.data(), Owners(inputs.size()));
-    const AlignedBuffer scratch(program.scratch_bytes);
+    const AlignedBuffer scratch(program.prepare ? program.prepare(addresses.data(), Owners(inputs.size())) : 0);
     addresses.push_back(scratch.data());
     program.run(addresses.data());
   };

@@ -24,10 +24,11 @@ const FEW = 512;
 
 /**
  * @param few so many buffers at most are kept in a list; both ways give the same plan
+ * @param order the buffers in any order, which becomes that of their placement; the plan is the same for all, and that of like sizes is soon sorted
  */
-export function planMemory(buffers: readonly Lifetime[], few = FEW): MemoryPlan {
+export function planMemory(buffers: readonly Lifetime[], few = FEW, order = buffers.map((_, i) => i)): MemoryPlan {
   const [sizes, firsts] = [buffers.map(({ bytes }) => bytes), buffers.map(({ first }) => first)];
-  const bySize = buffers.map((_, i) => i).sort((a, b) => sizes[b] - sizes[a] || firsts[a] - firsts[b]);
+  const bySize = order.sort((a, b) => sizes[b] - sizes[a] || firsts[a] - firsts[b] || a - b);
   const place = buffers.length <= few ? inList() : inTree(buffers);
   const offsets = new Array<number>(buffers.length).fill(0);
   let end = 0;

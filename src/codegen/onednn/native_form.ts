@@ -14,6 +14,8 @@ export class NativeForm implements PlanForm {
   readonly #template: SessionTemplate;
   /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
   readonly #ofTemplate: number;
+  /** Of the placement of buffers, as it was last. */
+  #order: number[] | undefined;
 
   constructor(
     nodes: readonly Node[],
@@ -53,7 +55,8 @@ export class NativeForm implements PlanForm {
     let at = this.#ofTemplate;
     const buffers = arena.map(({ first, last }): Lifetime => ({ first, last, bytes: numbers[at++] }));
     const types = this.#types.map(({ dtype, shape }): StaticType => ({ dtype, shape: shape.map(() => numbers[at++]) }));
-    const { offsets, bytes } = planMemory(buffers);
+    this.#order ??= buffers.map((_, i) => i);
+    const { offsets, bytes } = planMemory(buffers, undefined, this.#order);
     const border = numbers.subarray(0, spec.inputBytes.length + spec.outputBytes.length);
     return {
       ...bytesOfPlan(bytes, [...border]),
