@@ -50,6 +50,8 @@ export interface Region {
 export interface Plan {
   /** Bytes that a session takes besides constants, buffers for inputs and outputs among them. */
   readonly bytes: number;
+  /** About the bytes that it takes where another session of the model runs: these share the rest; absent: all. */
+  readonly keptBytes?: number;
   /** Bytes that a run which waits takes. */
   readonly bytesOfRun: number;
   /** Bytes that a node takes while it runs, besides its operands and results; absent: none. */

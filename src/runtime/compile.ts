@@ -70,7 +70,7 @@ export interface CompileOptions {
   readonly kernels?: KernelChoice;
   /**
    * For how many sets of sizes sessions are kept when dimensions are symbolic; unless said 8, and more while all of them take 64 MiB at
-   * most: each takes the memory of one run. The least recently used one that no run uses goes first; another run with its sizes makes it
+   * most: each takes about 1 KiB for each of its commands, and all together the memory of one run, or of as many as run at once. The least recently used one that no run uses goes first; another run with its sizes makes it
    * anew.
    */
   readonly keptShapes?: number;
@@ -235,14 +235,15 @@ export class Model {
    * runs end. The new ones are there before, and take packed weights over from old ones.
    */
   #evict(): void {
-    let bytes = 0;
-    for (const executable of this.#executables.values()) bytes += executable.bytes;
+    const all = [...this.#executables.values()];
+    let bytes = Math.max(0, ...all.map((executable) => executable.bytes));
+    for (const { keptBytes } of all) bytes += keptBytes;
     for (const [key, executable] of this.#executables) {
       if (this.#executables.size <= this.#keptShapes || bytes <= this.#keptBytes) return;
       if (executable.running > 0) continue;
       this.#executables.delete(key);
       executable.dispose();
-      bytes -= executable.bytes;
+      bytes -= executable.keptBytes;
     }
   }
 }

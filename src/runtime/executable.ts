@@ -82,6 +82,8 @@ export class Executable {
   readonly #bytesOfRun: number;
   /** That its sessions take, besides constants. */
   readonly bytes: number;
+  /** The same where those of other sizes run. */
+  readonly keptBytes: number;
   #running = 0;
   #disposed = false;
 
@@ -92,6 +94,7 @@ export class Executable {
     this.parts = steps.map(({ part }) => part);
     this.#steps = withinMeans(sized, () => liveSteps(steps));
     this.bytes = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
+    this.keptBytes = steps.reduce((sum, { plan }) => sum + (plan.keptBytes ?? plan.bytes), 0);
     this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
   }
 

@@ -38,11 +38,11 @@ export function watchSessions(): Watched[] {
     };
   };
   const make = binding.session.bind(binding);
-  vi.spyOn(binding, 'session').mockImplementation((spec) => watch(make(spec), spec.inputBytes[0]));
+  vi.spyOn(binding, 'session').mockImplementation((spec, arenas) => watch(make(spec, arenas), spec.inputBytes[0]));
   const makeTemplate = binding.sessionTemplate.bind(binding);
   const own = new WeakMap<SessionTemplate, SessionTemplate>();
-  vi.spyOn(binding, 'sessionTemplate').mockImplementation((spec) => {
-    const template = makeTemplate(spec);
+  vi.spyOn(binding, 'sessionTemplate').mockImplementation((spec, arenas) => {
+    const template = makeTemplate(spec, arenas);
     const watched: SessionTemplate = {
       numbers: () => template.numbers(),
       matches: (other) => template.matches(own.get(other) ?? other),

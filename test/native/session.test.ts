@@ -4,14 +4,14 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Command, NativeSession } from '../../src/codegen/onednn/binding.ts';
+import type { Arenas, Command, NativeSession } from '../../src/codegen/onednn/binding.ts';
 import { binding, constant } from './support.ts';
 
 const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
 const increment = constant(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
 
 /** destination = source + `steps`, through the arena. */
-function counter(count: number, steps: number, threads = 1): NativeSession {
+function counter(count: number, steps: number, threads = 1, arenas?: Arenas): NativeSession {
   const commands: Command[] = Array.from({ length: steps }, (_, i) => ({
     kind: 'kernel',
     kernel: { name: 'lut', count },
@@ -21,7 +21,7 @@ function counter(count: number, steps: number, threads = 1): NativeSession {
       table: increment,
     },
   }));
-  return binding.session({ threads, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands });
+  return binding.session({ threads, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands }, arenas);
 }
 
 describe('a session', () => {
@@ -46,6 +46,37 @@ describe('a session', () => {
     session.runSync([new Uint8Array(1_000_000)], [new Uint8Array(1_000_000)]);
     session.dispose(); // runs that had not been computed would reject
     for (const [i, [output]] of (await Promise.all(runs)).entries()) expect(output[999_999]).toBe(i + 20);
+  });
+
+  it('shares arenas with others of any size: those that run at once have several', async () => {
+    for (const threads of [1, 2]) {
+      const arenas = binding.arenas();
+      const alive: NativeSession[] = [];
+      const pending: Promise<void>[] = [];
+      for (let i = 0; i < 60; i++) {
+        const count = 1000 * ((i * 7) % 11) + 3 * 2 ** (i % 17) + 1;
+        const session = counter(count, 3 + (i % 5), threads, arenas);
+        alive.push(session);
+        const run = async (value: number) => {
+          const [output] = await session.run([new Uint8Array(count).fill(value)]);
+          expect(output.every((x) => x === value + 3 + (i % 5))).toBe(true);
+        };
+        pending.push(run(i), run(2 * i));
+        if (i % 3 === 0) {
+          const output = new Uint8Array(count);
+          session.runSync([new Uint8Array(count).fill(100)], [output]);
+          expect(output.every((x) => x === 103 + (i % 5))).toBe(true);
+        }
+        // some go while they run: what they had is then another one's
+        if (i % 4 === 3) {
+          const gone = pending.splice(0);
+          for (const old of alive.splice(0, 3)) old.dispose();
+          await Promise.allSettled(gone);
+        }
+      }
+      await Promise.all(pending);
+      for (const session of alive) session.dispose();
+    }
   });
 
   it('takes a copy of its inputs, and gives every run outputs of its own', async () => {

@@ -59,7 +59,7 @@ export class NativeForm implements PlanForm {
     const { offsets, bytes } = planMemory(buffers, undefined, this.#order);
     const border = numbers.subarray(0, spec.inputBytes.length + spec.outputBytes.length);
     return {
-      ...bytesOfPlan(bytes, [...border]),
+      ...bytesOfPlan(bytes, [...border], labels.length),
       open: () =>
         open(
           { nodes: this.#nodes, labels, types },

@@ -4,10 +4,17 @@ import { bytesOf, type ITensor, type Node, newArray, type StaticType, sizeOf, vi
 import type { Plan, Session } from '../backend.ts';
 import type { NativeSession } from './binding.ts';
 
-export const bytesOfPlan = (arena: number, border: readonly number[]): Pick<Plan, 'bytes' | 'bytesOfRun'> => {
+/** About what a command takes in a session. */
+const COMMAND_BYTES = 1024;
+
+export function bytesOfPlan(
+  arena: number,
+  border: readonly number[],
+  commands: number,
+): Pick<Plan, 'bytes' | 'keptBytes' | 'bytesOfRun'> {
   const bytesOfRun = border.reduce((total, bytes) => total + bytes, 0);
-  return { bytesOfRun, bytes: arena + bytesOfRun };
-};
+  return { bytesOfRun, bytes: arena + bytesOfRun, keptBytes: bytesOfRun + commands * COMMAND_BYTES };
+}
 
 /** The part of a plan that JavaScript needs to run a session. */
 export interface Opened {

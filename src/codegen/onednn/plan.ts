@@ -51,7 +51,7 @@ export function planRegion(
   return {
     spec,
     labels,
-    ...bytesOfPlan(spec.arenaBytes, [...spec.inputBytes, ...spec.outputBytes]),
+    ...bytesOfPlan(spec.arenaBytes, [...spec.inputBytes, ...spec.outputBytes], labels.length),
     open: () => open({ nodes, labels, types }, binding.session(spec, arenas)),
     form: () => new NativeForm(nodes, recording, types, binding, arenas),
   };
