@@ -27,6 +27,8 @@ import { explained, refuseTooLargePlans, withinMeans } from './means.ts';
 interface LiveStep {
   readonly part: Part;
   readonly session: Session;
+  /** Values that nobody reads behind this step. */
+  readonly done: readonly ValueId[];
 }
 
 /** The values of one run, and whose memory they are in. */
@@ -50,10 +52,10 @@ class Values {
 
   inputsOf = ({ inputs }: Part): ITensor[] => inputs.map((id) => this.read(id));
 
-  setOutputs({ outputs }: Part, tensors: readonly ITensor[]): void {
-    outputs.forEach((id, i) => {
-      this.#tensors.set(id, tensors[i]);
-    });
+  /** Ends a step: what nobody reads any more is let go. */
+  finish({ part: { outputs }, done }: LiveStep, tensors: readonly ITensor[]): void {
+    for (const [i, id] of outputs.entries()) this.#tensors.set(id, tensors[i]);
+    for (const id of done) this.#tensors.delete(id);
   }
 
   /**
@@ -92,7 +94,7 @@ export class Executable {
     this.#graph = graph;
     this.#sized = sized;
     this.parts = steps.map(({ part }) => part);
-    this.#steps = withinMeans(sized, () => liveSteps(steps));
+    this.#steps = withinMeans(sized, () => liveSteps(steps, new Set(graph.outputs)));
     this.bytes = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
     this.keptBytes = steps.reduce((sum, { plan }) => sum + (plan.keptBytes ?? plan.bytes), 0);
     this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
@@ -135,15 +137,15 @@ export class Executable {
     this.#running++;
     try {
       let waited = false;
-      for (const [at, { part, session }] of this.#steps.entries()) {
-        const done = session.run(values.inputsOf(part));
+      for (const [at, step] of this.#steps.entries()) {
+        const done = step.session.run(values.inputsOf(step.part));
         if (done instanceof Promise && !waited) {
           values.keep(this.#readAfter(at));
           waited = true;
         }
         const outputs = done instanceof Promise ? await done : done;
         if (this.#disposed) break;
-        values.setOutputs(part, outputs);
+        values.finish(step, outputs);
       }
       if (!this.#disposed) return values.results();
     } catch (error) {
@@ -157,7 +159,7 @@ export class Executable {
   runSync(feeds: Feeds): Record<string, ITensor> {
     return withinMeans(this.#sized, () => {
       const values = new Values(this.#graph, feeds);
-      for (const { part, session } of this.#steps) values.setOutputs(part, session.runSync(values.inputsOf(part)));
+      for (const step of this.#steps) values.finish(step, step.session.runSync(values.inputsOf(step.part)));
       return values.results();
     });
   }
@@ -165,9 +167,9 @@ export class Executable {
   /** One run with the time of every node; layout changes count for the node that asked for them. */
   profile(feeds: Feeds): NodeTime[] {
     const values = new Values(this.#graph, feeds);
-    return this.#steps.flatMap(({ part, session }) => {
-      const { outputs, times } = session.profile(values.inputsOf(part));
-      values.setOutputs(part, outputs);
+    return this.#steps.flatMap((step) => {
+      const { outputs, times } = step.session.profile(values.inputsOf(step.part));
+      values.finish(step, outputs);
       return times;
     });
   }
@@ -204,10 +206,14 @@ export class Executable {
 const LARGE_QUEUE = 2 ** 28;
 
 /** All sessions, or none. */
-function liveSteps(steps: readonly Step[]): LiveStep[] {
+function liveSteps(steps: readonly Step[], outputs: ReadonlySet<ValueId>): LiveStep[] {
+  const ends: ValueId[][] = steps.map(() => []);
+  const last = new Map<ValueId, number>();
+  for (const [at, { part }] of steps.entries()) for (const id of [...part.outputs, ...part.inputs]) last.set(id, at);
+  for (const [id, at] of last) if (!outputs.has(id)) ends[at].push(id);
   const live: LiveStep[] = [];
   try {
-    for (const { part, plan } of steps) live.push({ part, session: plan.open() });
+    for (const [at, { part, plan }] of steps.entries()) live.push({ part, session: plan.open(), done: ends[at] });
     return live;
   } catch (error) {
     for (const { session } of live) session.dispose();
