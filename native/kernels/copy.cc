@@ -1,5 +1,4 @@
 #include <cstring>
-#include <numeric>
 
 #include "kernels/kernels.h"
 #include "kernels/strides.h"
@@ -10,20 +9,6 @@ namespace unskew {
 namespace {
 
 using Copy = StridedSpace<2>;  // source, destination
-
-// No two elements may land in the same place: threads would race.
-void require_distinct(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
-  std::vector<size_t> order(shape.size());
-  std::iota(order.begin(), order.end(), size_t{0});
-  std::sort(order.begin(), order.end(),
-            [&](size_t a, size_t b) { return std::abs(strides[a]) < std::abs(strides[b]); });
-  int64_t reach = 0;
-  for (size_t axis : order) {
-    if (shape[axis] <= 1) continue;
-    require(std::abs(strides[axis]) > reach, "copy: destinationStrides make elements of the destination overlap");
-    reach = checked_add(reach, checked_multiply(shape[axis] - 1, std::abs(strides[axis])));
-  }
-}
 
 // Axes by falling stride of the destination, so that writes are consecutive.
 Copy make_space(const CopyParams& params) {
@@ -138,7 +123,7 @@ KernelProgram make_program(const CopyParams& params, const KernelTarget& target)
     const Extent source = extent_of(params.shape, params.source_strides, params.source_offset);
     const Extent destination = extent_of(params.shape, params.destination_strides, params.destination_offset);
     require(source.first >= 0 && destination.first >= 0, "copy: negative strides reach before the start of a tensor");
-    require_distinct(params.shape, params.destination_strides);
+    require_distinct("copy: destinationStrides", params.shape, params.destination_strides);
     source_bytes = checked_product(checked_add(source.last, 1), sizeof(T));
     destination_bytes = checked_product(checked_add(destination.last, 1), sizeof(T));
   }

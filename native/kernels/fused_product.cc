@@ -260,30 +260,33 @@ class Products {
   AlignedBuffer known_{0}, start_{0}, scratch_{0};
 };
 
-// The bytes that strides reach in axes of these sizes, of f32.
-int64_t reached(std::vector<int64_t> shape, const std::vector<int64_t>& strides, std::initializer_list<int64_t> more,
-                bool has_unit) {
-  std::vector<int64_t> all = strides;
-  shape.insert(shape.end(), more);
-  if (has_unit) all.push_back(1);
-  for (const int64_t size : shape)
-    if (size == 0) return 0;
-  const Extent extent = extent_of(shape, all, 0);
+// The bytes of f32 that strides reach.
+int64_t reached(const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return 0;
+  const Extent extent = extent_of(shape, strides, 0);
   require(extent.first >= 0, "fused-product: strides must not be negative");
   return checked_product(checked_add(extent.last, 1), 4);
+}
+
+std::vector<int64_t> with(std::vector<int64_t> list, std::initializer_list<int64_t> more) {
+  list.insert(list.end(), more);
+  return list;
 }
 
 }  // namespace
 
 KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget& target) {
+  const auto results = with(p.shape, {p.rows, p.columns}), result_strides = with(p.destination_strides, {1});
+  const bool is_empty = std::find(results.begin(), results.end(), 0) != results.end();
+  if (!is_empty) require_distinct("fused-product: destinationStrides", results, result_strides);
   const auto state = std::make_shared<Products>(p, target);
   KernelProgram program;
   program.arguments = {
-      {.name = "source", .bytes = reached(p.shape, p.source_strides, {p.rows, p.depth}, true), .alignment = 4},
-      {.name = "weights", .bytes = reached(p.shape, p.weights_strides, {p.depth, p.columns}, false), .alignment = 4},
+      {.name = "source", .bytes = reached(with(p.shape, {p.rows, p.depth}), with(p.source_strides, {1})), .alignment = 4},
+      {.name = "weights", .bytes = reached(with(p.shape, {p.depth, p.columns}), p.weights_strides), .alignment = 4},
       {.name = "bias", .bytes = checked_product(p.columns, 4), .alignment = 4, .required = false},
       {.name = "destination",
-       .bytes = reached(p.shape, p.destination_strides, {p.rows, p.columns}, true),
+       .bytes = reached(results, result_strides),
        .access = Access::write,
        .alignment = 4}};
   program.prepare = [state](Addresses a, const Owners&) {

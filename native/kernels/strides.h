@@ -3,6 +3,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
+#include <numeric>
+#include <string>
 #include <vector>
 
 #include "checks.h"
@@ -21,6 +24,20 @@ inline Extent extent_of(const std::vector<int64_t>& shape, const std::vector<int
     (reach < 0 ? extent.first : extent.last) = checked_add(reach < 0 ? extent.first : extent.last, reach);
   }
   return extent;
+}
+
+// No two elements may land in the same place: threads would race. `name` says whose strides these are.
+inline void require_distinct(const char* name, const std::vector<int64_t>& shape, const std::vector<int64_t>& strides) {
+  std::vector<size_t> order(shape.size());
+  std::iota(order.begin(), order.end(), size_t{0});
+  std::sort(order.begin(), order.end(),
+            [&](size_t a, size_t b) { return std::abs(strides[a]) < std::abs(strides[b]); });
+  int64_t reach = 0;
+  for (size_t axis : order) {
+    if (shape[axis] <= 1) continue;
+    require(std::abs(strides[axis]) > reach, std::string(name) + " make elements of the destination overlap");
+    reach = checked_add(reach, checked_multiply(shape[axis] - 1, std::abs(strides[axis])));
+  }
 }
 
 inline std::vector<int64_t> row_major_strides(const std::vector<int64_t>& shape) {

@@ -99,7 +99,7 @@ void elementwise() {
   });
   // Heads side by side or one after another, and the weights with columns or the depth in a row.
   check("fused-product", [a = random_int(1, 3), b = random_int(1, 3), rows = random_int(0, 30), depth = random_int(0, 40),
-                          columns = random_int(1, 150), beside = coin(), known = coin(), transposed = coin()](auto& t) {
+                          columns = random_int(0, 150), beside = coin(), known = coin(), transposed = coin()](auto& t) {
     const int64_t size = rows * columns, row = b * columns;
     const std::vector<int64_t> steps = transposed ? std::vector<int64_t>{1, depth} : std::vector<int64_t>{columns, 1};
     const int64_t matrix = known ? 0 : depth * columns;

@@ -22,6 +22,20 @@ export const running: readonly Mutant[] = [
     tests: ['test/unit/codegen/elementwise_clusters.test.ts'],
   },
   {
+    name: 'a view is taken for a tensor that lies row major',
+    file: 'src/codegen/onednn/recorder.ts',
+    text: 'this.#views.set(id, { buffer, strides, node: this.#node });',
+    instead: "this.#places.set(id, [{ layout: 'row-major', buffer }]);",
+    tests: ['test/differential/float_products.test.ts'],
+  },
+  {
+    name: 'heads that lie side by side are read one after another',
+    file: 'src/codegen/onednn/lower/fused_matmul.ts',
+    text: 'shape[own] === 1 ? 0 : strides[own]',
+    instead: 'shape[own] === 1 ? 0 : stridesOf(shape)[own]',
+    tests: ['test/differential/float_products.test.ts'],
+  },
+  {
     name: 'a group writes its last value alone',
     file: 'src/codegen/onednn/lower/elementwise_record.ts',
     text: ' || isRead.has(id)',
