@@ -33,6 +33,9 @@ const layer = fc.record({
   stride: fc.constantFrom(1, 2),
   pads: fc.constantFrom(0, 1),
   zx: fc.constantFrom(undefined, 0, 3, 100),
+  // Of the weights: of one type with them, for each filter or for all.
+  zw: fc.constantFrom(undefined, undefined, 'one', 'each' as const),
+  weights: fc.constantFrom('s8', 's8', 'u8' as const),
   bias: fc.boolean(),
   arithmetic: fc.constantFrom(...arithmetics),
   rounding: fc.constantFrom('half-even' as const, 'half-even' as const, 'half-up' as const, 'half-away' as const),
@@ -121,23 +124,37 @@ function graphOf(l: Layer) {
   const x = b.input('x', l.type, shape);
   const zx = l.zx === undefined ? {} : { zx: b.scalar(l.type, l.zx) };
   const window = { strides: [l.stride, l.stride], pads: Array(4).fill(l.pads), dilations: [1, 1] };
-  const weights = (dims: readonly number[]) => b.constant(bytes('s8', dims)) as Value<'s8'>;
+  const weights = (dims: readonly number[], dtype: 'u8' | 's8' = l.weights) =>
+    b.constant(bytes(dtype, dims)) as Value<'s8'>;
+  /** Of so many filters, the first axis of weights or the last one. */
+  const zw = (filters: number) =>
+    l.zw && (b.constant(bytes(l.weights, l.zw === 'one' ? [] : [filters])) as Value<'s8'>);
   let sum: Value;
   if (l.kind === 'matmul')
-    sum = b.emit(qnnMatmul, { a: x, b: weights([l.channels, l.filters]), ...(l.zx !== undefined && { za: zx.zx }) });
+    sum = b.emit(qnnMatmul, {
+      a: x,
+      b: weights([l.channels, l.filters]),
+      ...(l.zx !== undefined && { za: zx.zx }),
+      ...(l.zw && { zb: zw(l.filters) }),
+    });
   else if (l.kind === 'conv_transpose')
     sum = b.emit(
       nnConvTranspose,
-      { x, w: weights([l.channels, l.filters, 3, 3]) },
+      { x, w: weights([l.channels, l.filters, 3, 3], 's8') },
       { ...window, pads: [1, 1, 1, 1], outputPadding: [0, 0] },
     );
   else if (l.kind === 'depthwise')
     sum = b.emit(
       qnnConv,
-      { x, w: weights([l.channels, 1, l.kernel, l.kernel]), ...zx },
+      { x, w: weights([l.channels, 1, l.kernel, l.kernel]), ...zx, ...(l.zw && { zw: zw(l.channels) }) },
       { ...window, group: l.channels },
     );
-  else sum = b.emit(qnnConv, { x, w: weights([l.filters, l.channels, l.kernel, l.kernel]), ...zx }, window);
+  else
+    sum = b.emit(
+      qnnConv,
+      { x, w: weights([l.filters, l.channels, l.kernel, l.kernel]), ...zx, ...(l.zw && { zw: zw(l.filters) }) },
+      window,
+    );
   const axis = 1;
   const channels = sum.type.shape[axis] as number;
   if (l.bias) {
