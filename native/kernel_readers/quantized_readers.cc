@@ -43,6 +43,28 @@ KernelProgram linear_resize(const Reader& r) {
                             r.target);
 }
 
+std::array<float, 3> three_scales(const Reader& r) {
+  const std::vector<Declaration> given = r["scales"].elements();
+  if (given.size() != 3) r["scales"].refuse("an array of 3 numbers");
+  std::array<float, 3> scales;
+  for (size_t i = 0; i < 3; i++) scales[i] = static_cast<float>(given[i].number());
+  return scales;
+}
+
+// All but the scales.
+QLinearBinaryParams binary_of_one_type(const Reader& r, QLinearOperation operation) {
+  QLinearBinaryParams params;
+  params.operation = operation;
+  params.type = params.source_type = params.source1_type = r.byte_type("type");
+  params.shape = r.shape();
+  params.source_strides = r.strides("sourceStrides", params.shape.size());
+  params.source1_strides = r.strides("source1Strides", params.shape.size());
+  const auto [low, high] = range_of(params.type);
+  const Triple zero_points = r["zeroPoints"].tuple<3>(low, high);
+  for (size_t i = 0; i < 3; i++) params.zero_points[i] = static_cast<int32_t>(zero_points[i]);
+  return params;
+}
+
 template <QLinearOperation operation>
 KernelProgram qlinear_binary(const Reader& r) {
   QLinearBinaryParams params;
@@ -53,43 +75,37 @@ KernelProgram qlinear_binary(const Reader& r) {
   params.shape = r.shape();
   params.source_strides = r.strides("sourceStrides", params.shape.size());
   params.source1_strides = r.strides("source1Strides", params.shape.size());
-  const std::vector<Declaration> scales = r["scales"].elements();
-  if (scales.size() != 3) r["scales"].refuse("an array of 3 numbers");
-  for (size_t i = 0; i < 3; i++) params.scales[i] = static_cast<float>(scales[i].number());
+  params.scales = three_scales(r);
   const Triple zero_points = r["zeroPoints"].tuple<3>(-128, 255);
   for (size_t i = 0; i < 3; i++) params.zero_points[i] = static_cast<int32_t>(zero_points[i]);
   return make_qlinear_binary(params, r.target);
 }
 
-ByteBinaryParams byte_binary(const Reader& r) {
-  ByteBinaryParams params;
+KernelProgram byte_sum(const Reader& r) {
+  ByteSumParams params;
   params.type = r.byte_type("type");
   params.shape = r.shape();
   params.source_strides = r.strides("sourceStrides", params.shape.size());
   params.source1_strides = r.strides("source1Strides", params.shape.size());
-  params.how.zero_point = r.zero_point("zeroPoint", params.type);
-  return params;
-}
-
-KernelProgram byte_sum(const Reader& r) {
-  ByteBinaryParams params = byte_binary(r);
   const auto multipliers = r["multipliers"].tuple<2>(INT32_MIN, INT32_MAX);
   params.how.multiplier_a = static_cast<int32_t>(multipliers[0]);
   params.how.multiplier_b = static_cast<int32_t>(multipliers[1]);
   params.how.offset = r.int32("offset");
   params.how.shift = static_cast<int32_t>(r["shift"].integer(0, 31));
-  return make_byte_binary(params, r.target);
+  params.how.zero_point = r.zero_point("zeroPoint", params.type);
+  return make_byte_sum(params, r.target);
 }
 
 KernelProgram byte_product(const Reader& r) {
-  ByteBinaryParams params = byte_binary(r);
-  params.how.is_sum = false;
-  const auto [low, high] = range_of(params.type);
-  const auto zero_points = r["zeroPoints"].tuple<2>(low, high);
-  params.how.zero_a = static_cast<int32_t>(zero_points[0]);
-  params.how.zero_b = static_cast<int32_t>(zero_points[1]);
-  params.how.factor = static_cast<float>(r["factor"].number());
-  return make_byte_binary(params, r.target);
+  QLinearBinaryParams params = binary_of_one_type(r, QLinearOperation::byte_product);
+  params.scales = {static_cast<float>(r["factor"].number()), 1, 1};
+  return make_qlinear_binary(params, r.target);
+}
+
+KernelProgram dequantized_add(const Reader& r) {
+  QLinearBinaryParams params = binary_of_one_type(r, QLinearOperation::dequantized_add);
+  params.scales = three_scales(r);
+  return make_qlinear_binary(params, r.target);
 }
 
 KernelProgram binary_table(const Reader& r) {
@@ -205,7 +221,7 @@ const KernelReaders kQuantizedReaders = {
     {"rescale", rescale},
     {"qlinear-add", qlinear_binary<QLinearOperation::add>},
     {"qlinear-mul", qlinear_binary<QLinearOperation::multiply>},
-    {"dequantized-add", qlinear_binary<QLinearOperation::dequantized_add>},
+    {"dequantized-add", dequantized_add},
     {"byte-sum", byte_sum},
     {"byte-product", byte_product},
     {"binary-table", binary_table},

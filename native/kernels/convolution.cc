@@ -14,11 +14,8 @@ void compute_scalar(const ConvolutionPlan& plan, const uint8_t* source, uint8_t*
   const Plain plain(to);
   const InFloat<Rounding::half_even> stepped(to);
   const Factors factors{.multiplier = plan.plain_multiplier.data(),
-                        .factor = nullptr,
-                        .mantissa = nullptr,
                         .scale = plan.plain_scale.data(),
-                        .offset = plan.plain_offset.data(),
-                        .shift = nullptr};
+                        .offset = plan.plain_offset.data()};
   const ChannelBlock& channels = plan.blocks[block];
   const auto value = [&](int64_t at) { return value_of(p.source_type, source + at); };
   for (int64_t position = begin; position < end; position++) {

@@ -63,7 +63,7 @@ struct DepthwisePlan {
   // Of the versions that keep them in the order of the channels.
   Factors factors() const {
     const auto floats = [](const std::unique_ptr<AlignedBuffer>& of) { return of ? of->as<float>() : nullptr; };
-    return {floats(multiplier), nullptr, nullptr, floats(scale), floats(offset), nullptr};
+    return {.multiplier = floats(multiplier), .scale = floats(scale), .offset = floats(offset)};
   }
   int64_t blocks() const { return (end - begin + block_width - 1) / block_width; }
   int64_t input_row(int64_t row, int64_t tap) const {

@@ -39,7 +39,7 @@ struct BlockFactors {
     copy(all.scale, scale);
     copy(all.offset, offset);
   }
-  Factors factors() const { return {multiplier, nullptr, nullptr, scale, offset, nullptr}; }
+  Factors factors() const { return {.multiplier = multiplier, .scale = scale, .offset = offset}; }
 };
 
 template <class S>

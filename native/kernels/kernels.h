@@ -155,7 +155,8 @@ struct GatherChannelsParams {
 };
 KernelProgram make_gather_channels(const GatherChannelsParams&, const KernelTarget&);
 
-enum class QLinearOperation { add, multiply, dequantized_add };
+// The last two take bytes of one type. `byte_product` has its factor as the first scale, and 1 as the others.
+enum class QLinearOperation { add, multiply, dequantized_add, byte_product };
 struct QLinearBinaryParams {
   QLinearOperation operation;
   ByteType source_type, source1_type, type;
@@ -165,20 +166,17 @@ struct QLinearBinaryParams {
 };
 KernelProgram make_qlinear_binary(const QLinearBinaryParams&, const KernelTarget&);
 
-// A sum in fixed point, or a product with a float factor.
-struct ByteBinary {
-  bool is_sum = true;
-  int32_t multiplier_a = 0, multiplier_b = 0, offset = 0, shift = 0;  // of a sum
-  int32_t zero_a = 0, zero_b = 0;                                     // of a product, as is the factor
-  float factor = 0;
+// A sum in fixed point.
+struct ByteSum {
+  int32_t multiplier_a = 0, multiplier_b = 0, offset = 0, shift = 0;
   int32_t zero_point = 0;
 };
-struct ByteBinaryParams {
+struct ByteSumParams {
   ByteType type;  // of both operands and the result
   std::vector<int64_t> shape, source_strides, source1_strides;
-  ByteBinary how;
+  ByteSum how;
 };
-KernelProgram make_byte_binary(const ByteBinaryParams&, const KernelTarget&);
+KernelProgram make_byte_sum(const ByteSumParams&, const KernelTarget&);
 
 struct BinaryTableParams {
   std::vector<int64_t> shape, source_strides, source1_strides;

@@ -14,6 +14,8 @@ namespace {
 // src/numerics/qlinear_add.ts and qlinear_mul.ts say why. Dequantized, summed and quantized, by src/numerics/torch.ts:
 //
 //   y = rne(fl(fl(fma(a, ratioA, fixed) + fma(b, ratioB, fixed_b))·factor)) + zC
+//
+// Products of XNNPACK and PyTorch: y = rne(fl((a − zA)(b − zB)·ratioA)) + zC.
 struct Constants {
   float ratio_a = 0, ratio_b = 0, fixed = 0;  // mul: ratio_a is m, fixed is zC
   int32_t zero_a = 0, zero_b = 0;
@@ -38,12 +40,18 @@ struct QLinear {
         value = (std::fma(static_cast<float>(a), k.ratio_a, k.fixed) + std::fma(static_cast<float>(b), k.ratio_b, k.fixed_b)) *
                 k.factor;
       } else {
-        value = static_cast<float>((a - k.zero_a) * (b - k.zero_b)) * k.ratio_a + k.fixed;
+        value = static_cast<float>((a - k.zero_a) * (b - k.zero_b)) * k.ratio_a;
+        if constexpr (kOperation == QLinearOperation::multiply) value = value + k.fixed;
       }
       destination[i] = static_cast<uint8_t>(static_cast<T>(round_to_int(clamp_float(value, least, most)) + k.zero_c));
     }
   }
 };
+
+// Whether the zero point is added to integers.
+constexpr bool adds_zero_last(QLinearOperation operation) {
+  return operation == QLinearOperation::dequantized_add || operation == QLinearOperation::byte_product;
+}
 
 // The same with AVX-512, 64 elements at a time. kClamps: values may leave the range of s32; others saturate as they are packed.
 template <QLinearOperation kOperation, class A, class B, class T, bool kStepA, bool kStepB, bool kClamps>
@@ -90,13 +98,14 @@ struct QLinear512 {
           value = _mm512_mul_ps(_mm512_add_ps(own_a, own_b), factor);
         } else {
           const __m512 product = _mm512_mul_ps(_mm512_sub_ps(a, zero_a), _mm512_sub_ps(b, zero_b));  // exact
-          value = _mm512_add_ps(_mm512_mul_ps(product, ratio_a), fixed);
+          value = _mm512_mul_ps(product, ratio_a);
+          if constexpr (kOperation == QLinearOperation::multiply) value = _mm512_add_ps(value, fixed);
         }
         if constexpr (kClamps) value = _mm512_min_ps(_mm512_max_ps(value, low), high);
         rounded[v] = _mm512_cvtps_epi32(value);
       }
       __m512i first = _mm512_packs_epi32(rounded[0], rounded[1]), second = _mm512_packs_epi32(rounded[2], rounded[3]);
-      if constexpr (kOperation == QLinearOperation::dequantized_add) {
+      if constexpr (adds_zero_last(kOperation)) {
         first = _mm512_adds_epi16(first, after);
         second = _mm512_adds_epi16(second, after);
       }
@@ -144,19 +153,27 @@ auto with_type(ByteType type, const Body& body) {
 
 template <QLinearOperation kOperation>
 Loops choose_loops(const QLinearBinaryParams& p, Isa isa, bool clamps) {
+  if constexpr (adds_zero_last(kOperation)) {
+    return with_type(p.type, [&](auto t) {
+      using T = decltype(t);
+      return loops_for<kOperation, T, T, T>(isa, clamps);
+    });
+  } else {
   return with_type(p.source_type, [&](auto a) {
     return with_type(p.source1_type, [&](auto b) {
       return with_type(p.type,
                        [&](auto t) { return loops_for<kOperation, decltype(a), decltype(b), decltype(t)>(isa, clamps); });
     });
   });
+  }
 }
 
 Loops choose_loops(const QLinearBinaryParams& p, Isa isa, bool clamps) {
   switch (p.operation) {
     case QLinearOperation::add: return choose_loops<QLinearOperation::add>(p, isa, clamps);
     case QLinearOperation::multiply: return choose_loops<QLinearOperation::multiply>(p, isa, clamps);
-    default: return choose_loops<QLinearOperation::dequantized_add>(p, isa, clamps);
+    case QLinearOperation::dequantized_add: return choose_loops<QLinearOperation::dequantized_add>(p, isa, clamps);
+    default: return choose_loops<QLinearOperation::byte_product>(p, isa, clamps);
   }
 }
 
@@ -178,7 +195,11 @@ Constants constants_of(const QLinearBinaryParams& p) {
     k.zero_c = zero_c;
   } else {
     k.ratio_a = scale_a * scale_b / scale_c;
-    k.fixed = static_cast<float>(zero_c);
+    if (p.operation == QLinearOperation::multiply) {
+      k.fixed = static_cast<float>(zero_c);
+    } else {
+      k.zero_c = zero_c;
+    }
   }
   return k;
 }
@@ -194,6 +215,8 @@ bool may_overflow(const QLinearBinaryParams& p, const Constants& k) {
 }  // namespace
 
 KernelProgram make_qlinear_binary(const QLinearBinaryParams& params, const KernelTarget& target) {
+  const bool is_one_type = params.source_type == params.type && params.source1_type == params.type;
+  require(is_one_type || !adds_zero_last(params.operation), "sums and products of bytes have one type");
   const Constants constants = constants_of(params);
   const bool clamps = may_overflow(params, constants);
   const Loops loops = choose_loops(params, target.isa, clamps);

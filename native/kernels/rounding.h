@@ -10,13 +10,13 @@ namespace unskew {
 
 // The factors of channels; a recipe reads the ones of its arithmetic.
 struct Factors {
-  const float* multiplier;
-  const double* factor;
-  const int32_t* mantissa;
-  const float* scale;
-  const float* offset;
-  const int32_t* shift;
-  const double* divisor;
+  const float* multiplier = nullptr;
+  const double* factor = nullptr;
+  const int32_t* mantissa = nullptr;
+  const float* scale = nullptr;
+  const float* offset = nullptr;
+  const int32_t* shift = nullptr;
+  const double* divisor = nullptr;
 
   Factors from(int64_t channel) const {
     return {multiplier + channel, factor + channel, mantissa + channel,

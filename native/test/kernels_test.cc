@@ -159,28 +159,26 @@ void binary() {
     if (coin()) a[axis] = 0;
     if (coin()) b[axis] = 0;
   }
-  const QLinearBinaryParams params{static_cast<QLinearOperation>(random_int(0, 2)),
-                                   byte_type(),
-                                   byte_type(),
-                                   byte_type(),
+  const auto operation = static_cast<QLinearOperation>(random_int(0, 3));
+  const bool is_one_type = operation == QLinearOperation::dequantized_add || operation == QLinearOperation::byte_product;
+  const ByteType type = byte_type();
+  const QLinearBinaryParams params{operation,
+                                   is_one_type ? type : byte_type(),
+                                   is_one_type ? type : byte_type(),
+                                   type,
                                    shape,
                                    a,
                                    b,
-                                   {0.1f, 0.2f, 0.3f},
+                                   {coin() ? 0.1f : 1e20f, 0.2f, 0.3f},
                                    {1, 2, 3}};
   check("qlinear", [=](auto& t) { return make_qlinear_binary(params, t); });
-  ByteBinary how{.is_sum = coin(), .zero_point = 3};
-  if (how.is_sum) {
-    how.multiplier_a = 1 << 20;
-    how.multiplier_b = -(1 << 19);
-    how.offset = (1 << 19) - 7 * how.multiplier_a;
-    how.shift = 20;
-  } else {
-    how.zero_a = 7;
-    how.factor = 0.01f;
-  }
-  const ByteBinaryParams bytes{byte_type(), shape, a, b, how};
-  check("byte-binary", [=](auto& t) { return make_byte_binary(bytes, t); });
+  const ByteSum how{.multiplier_a = 1 << 20,
+                    .multiplier_b = -(1 << 19),
+                    .offset = static_cast<int32_t>(random_int(-(1 << 28), 1 << 28)),
+                    .shift = 20,
+                    .zero_point = 3};
+  const ByteSumParams bytes{type, shape, a, b, how};
+  check("byte-sum", [=](auto& t) { return make_byte_sum(bytes, t); });
   const ElementwiseParams sum{shape, {{Cell::f32, a}, {Cell::f32, b}}, {{operation_named("add.f32"), {0, 1}, {}}}, {2}};
   check("elementwise", [=](auto& t) { return make_elementwise(sum, t); });
   check("binary-table", [=](auto& t) { return make_binary_table({shape, a, b}, t); });

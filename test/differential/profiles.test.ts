@@ -180,6 +180,48 @@ describe('profiles on the addon', () => {
   });
 });
 
+describe('our kernels', () => {
+  /** Multiples of powers of two, whose ties an odd zero point turns to other integers. */
+  const ties = {
+    type: 'u8',
+    to: 'u8',
+    channels: 40,
+    filters: 33,
+    size: 7,
+    kernel: 1,
+    stride: 1,
+    pads: 0,
+    zx: 3,
+    zw: undefined,
+    weights: 's8',
+    bias: true,
+    arithmetic: 'f32',
+    rounding: 'half-even',
+    zy: 127,
+    relu: false,
+    perChannel: true,
+    powerOfTwo: true,
+    strategy: 'auto',
+    seed: 1,
+  } as const;
+
+  it.each(['conv', 'depthwise', 'matmul'] as const)(
+    '%s: round with the zero point in front, or behind',
+    async (kind) => {
+      const orders = ['before', 'after'] as const;
+      const results = orders.map(async (order) => {
+        const { graph, feeds } = graphOf({ ...ties, kind, order });
+        const model = await expectSame(graph, feeds, { threads: 1 });
+        const y = model.runSync({ x: toPublic(feeds.x) });
+        model.dispose();
+        return Object.values(y)[0].data;
+      });
+      const [before, after] = await Promise.all(results);
+      expect(before).not.toEqual(after);
+    },
+  );
+});
+
 describeCorpus('PyTorch networks', (root) => {
   it.each(
     [

@@ -50,6 +50,13 @@ export const running: readonly Mutant[] = [
     tests: ['test/differential/elementwise.test.ts'],
   },
   {
+    name: 'our kernels add every zero point behind the rounding',
+    file: 'src/codegen/onednn/lower/our_products.ts',
+    text: "attrs.zeroPointAt === 'before' ? { zeroPointAt: attrs.zeroPointAt } : {}",
+    instead: '{}',
+    tests: ['test/differential/profiles.test.ts'],
+  },
+  {
     name: 'buffers may share bytes when one begins as the other ends',
     file: 'src/codegen/onednn/memory_plan.ts',
     text: 'firstNotBelow(times, last + 1) - 1',

@@ -2,7 +2,13 @@
 import type { ByteType } from '../../../ir/index.ts';
 import type { ChannelSlice, PoolWindows } from './native_types.ts';
 
-/** y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint), or clamp(rne(fl((a − za)(b − zb)·factor)) + zeroPoint). */
+/**
+ * Zero points and scales of a, b and y, in this order:
+ *
+ *   byte-sum          y = clamp(((A·a + B·b + offset) >> shift) + zeroPoint)
+ *   byte-product      y = clamp(rne(fl((a − za)(b − zb)·factor)) + zy)
+ *   dequantized-add   y = clamp(rne(fl(fl(fma(sa, a, fl(−sa·za)) + fma(sb, b, fl(−sb·zb)))·fl(1/sy))) + zy)
+ */
 export type ByteSumOrProduct =
   | {
       readonly name: 'byte-sum';
@@ -13,9 +19,13 @@ export type ByteSumOrProduct =
     }
   | {
       readonly name: 'byte-product';
-      readonly zeroPoints: readonly [number, number];
+      readonly zeroPoints: readonly [number, number, number];
       readonly factor: number;
-      readonly zeroPoint: number;
+    }
+  | {
+      readonly name: 'dequantized-add';
+      readonly zeroPoints: readonly [number, number, number];
+      readonly scales: readonly [number, number, number];
     };
 
 export type QuantizedKernel =
@@ -111,11 +121,11 @@ export type QuantizedKernel =
       readonly rounding: 'half-up' | 'half-away' | 'in-f32';
     }
   /**
-   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul, and PyTorch's sum (src/numerics holds the formulas); operands broadcast by
+   * The recipes of ONNX Runtime's QLinearAdd and QLinearMul (src/numerics holds the formula); operands broadcast by
    * strides (0 where broadcast); destination dense over `shape`. Arguments source, source1. In place (dense operand).
    */
   | {
-      readonly name: 'qlinear-add' | 'qlinear-mul' | 'dequantized-add';
+      readonly name: 'qlinear-add' | 'qlinear-mul';
       readonly sourceType: ByteType;
       readonly source1Type: ByteType;
       readonly type: ByteType;
@@ -125,7 +135,7 @@ export type QuantizedKernel =
       readonly scales: readonly [number, number, number];
       readonly zeroPoints: readonly [number, number, number];
     }
-  /** Sums in fixed point and products of bytes of one type, by numerics/xnnpack_binary.ts; products also by numerics/torch.ts; arguments source, source1, destination; broadcast as above. In place. */
+  /** Sums and products of bytes of one type, by numerics/xnnpack_binary.ts and torch.ts; arguments source, source1, destination; broadcast as above. In place. */
   | (ByteSumOrProduct & {
       readonly type: ByteType;
       readonly shape: readonly number[];

@@ -1,4 +1,4 @@
-/** Kernels of our own for sums and products of bytes in the arithmetic of XNNPACK, and for PyTorch's products. */
+/** Kernels of our own for sums and products of bytes in the arithmetic of XNNPACK or PyTorch. */
 import {
   type QLinearBinary,
   torchMulMultiplier,
@@ -16,15 +16,15 @@ export function byteKernel(
   recipe: string,
   q: QLinearBinary,
 ): ByteSumOrProduct | undefined {
-  const isSum = name === 'qlinear-add';
-  if (recipe !== 'xnnpack' && (isSum || recipe !== 'torch')) return undefined;
+  if (recipe !== 'xnnpack' && recipe !== 'torch') return undefined;
   const { zeroPointA, zeroPointB, zeroPointC: zeroPoint } = q;
-  if (!isSum) {
+  const zeroPoints = [zeroPointA, zeroPointB, zeroPoint] as const;
+  if (name === 'qlinear-mul') {
     const factor = recipe === 'torch' ? torchMulMultiplier(q) : xnnpackMulMultiplier(q);
     // products have 17 bits
-    if (!(factor < 2 ** 14)) return undefined;
-    return { name: 'byte-product', zeroPoints: [zeroPointA, zeroPointB], factor, zeroPoint };
+    return factor < 2 ** 14 ? { name: 'byte-product', zeroPoints, factor } : undefined;
   }
+  if (recipe === 'torch') return { name: 'dequantized-add', zeroPoints, scales: [q.scaleA, q.scaleB, q.scaleC] };
   const { multiplierA, multiplierB, shift } = xnnpackAddConstants(q);
   const fits = Math.max(Math.abs(multiplierA), Math.abs(multiplierB)) <= MOST && shift >= 1 && shift <= 30;
   if (!fits) return undefined;

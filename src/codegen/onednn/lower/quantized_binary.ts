@@ -65,17 +65,16 @@ const binary = (name: 'qlinear-add' | 'qlinear-mul'): Lowering<typeof qnnAdd | t
       r.kernel({ ...own, type, ...strides }, { ...operands, destination: r.define(y, layout) });
       return;
     }
-    const isDequantized = name === 'qlinear-add' && attrs.recipe === 'torch';
-    if (attrs.recipe !== 'ort' && !isDequantized) {
+    if (attrs.recipe !== 'ort') {
       byTable(r, [a, b], y, r.data(tableOfPairs(node, type, [left, right, result])));
       return;
     }
-    const swapped = name === 'qlinear-add' && !isDequantized && qlinearAddSwaps(r.shape(a), r.shape(b));
+    const swapped = name === 'qlinear-add' && qlinearAddSwaps(r.shape(a), r.shape(b));
     const [p, q] = swapped ? [right, left] : [left, right];
     const { layout, strides, operands } = strided(r, [p.id, q.id], y);
     r.kernel(
       {
-        name: isDequantized ? 'dequantized-add' : name,
+        name,
         sourceType: r.byteType(p.id),
         source1Type: r.byteType(q.id),
         type,
