@@ -8,9 +8,9 @@
  *   const out    = await model.run({ x: new Tensor('uint8', data, [1, 3, 32, 32]) });
  */
 
-import { type Graph, interpret as interpretGraph, type Tensor, type TensorLike } from './ir/index.ts';
+import { type Graph, interpret as interpretGraph, type TensorLike } from './ir/index.ts';
 import { toFeeds } from './runtime/index.ts';
-import { toPublic } from './tensors/index.ts';
+import { type Tensor, toPublic } from './tensors/index.ts';
 
 export type { TargetDescription as Target } from './codegen/index.ts';
 export { type LegalizeOptions, legalize } from './codegen/index.ts';
@@ -31,7 +31,6 @@ export {
   type PrintOptions,
   parse,
   print,
-  Tensor,
   type TensorLike,
   type TensorType,
   verify,
@@ -50,6 +49,7 @@ export type {
 export { type Obligation, type Witness, type WitnessInput, witnessFeeds } from './proofs/index.ts';
 export type { ValueMetadata } from './runtime/index.ts';
 export { type CompileOptions, compile, type Feed, importModel, type Model } from './runtime/index.ts';
+export { Tensor } from './tensors/index.ts';
 
 /**
  * Evaluates a graph by the meaning of its operators, without the addon.

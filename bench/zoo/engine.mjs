@@ -3,6 +3,7 @@
  * unskew is the compiled library in dist/.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { createInterface } from 'node:readline';
 
 const { engine, model: path, threads, feeds: feedsFile, profile, isa } = JSON.parse(process.argv[2]);
@@ -32,7 +33,7 @@ function tensorOf({ type, dims, data }, Tensor) {
 
 async function startUnskew(feeds, method) {
   const { compile, Tensor } = await import('../../dist/index.js');
-  if (isa !== undefined) (await import('../../dist/runtime/addon.js')).loadAddon().setKernelIsa('avx2');
+  if (isa !== undefined) createRequire(import.meta.url)('../../build/Release/unskew.node').setKernelIsa('avx2');
   const tensors = tensorsOf(feeds, Tensor);
   const model = await compile(path, { threads, ...importing });
   const run = (i) => model[method](tensors[i]);

@@ -1,6 +1,7 @@
 /** The command line as a function: arguments and streams in, an exit code out. */
 import { readFileSync } from 'node:fs';
 import { closest } from '../diagnostics/index.ts';
+import { packageFolder } from '../runtime/index.ts';
 import { parseLine } from './args.ts';
 import { type AnyCommand, commonOptions, exitCodes } from './command.ts';
 import { commands } from './command_table.ts';
@@ -77,8 +78,7 @@ function find(name: string, known: readonly AnyCommand[]): AnyCommand {
   );
 }
 
-/** From package.json, two folders up from src/cli and from dist/cli alike. */
 function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  const { version } = JSON.parse(readFileSync(`${packageFolder}package.json`, 'utf8'));
   return version;
 }

@@ -7,7 +7,7 @@ import { onnxImporter } from './onnx/importer.ts';
 import { type OnnxProfile, onnxProfiles } from './onnx/profiles.ts';
 import { tfliteImporter } from './tflite/importer.ts';
 import { type TfliteProfile, tfliteProfiles } from './tflite/profiles.ts';
-import { torchImporter } from './torch/import.ts';
+import { torchImporter } from './torch/importer.ts';
 import { type TorchProfile, torchProfiles } from './torch/operators/engine.ts';
 
 /** Every format that is read. The first one that recognizes the bytes reads them. */

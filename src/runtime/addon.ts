@@ -2,14 +2,11 @@
 import { createRequire } from 'node:module';
 import { arch, platform } from 'node:os';
 import { relative } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { OneDnnBinding, OneDnnVersion } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import { addonFault } from './addon_seal.ts';
 import { truncatedLibrary } from './linked_library.ts';
-
-/** The folder of the package; the same from src/ and from dist/. */
-const root = fileURLToPath(new URL('../../', import.meta.url));
+import { packageFolder as root } from './package_folder.ts';
 
 /** `scripts/setup` writes the addon to this path. */
 const addonPath = `${root}build/Release/unskew.node`;
@@ -59,7 +56,7 @@ function load(path: string): OneDnnBinding {
     return fail('U5001', 'the library of oneDNN is truncated', { file: truncated }, `install it again; ${without}`);
   let binding: OneDnnBinding;
   try {
-    binding = createRequire(import.meta.url)(path);
+    binding = createRequire(import.meta.filename)(path);
   } catch (error) {
     const cause = error instanceof Error ? error.message : String(error);
     return fail('U5001', `the native addon cannot be loaded: ${cause}`, { file: path }, hintFor(cause, setup));

@@ -1,6 +1,6 @@
 /** Sizes for the symbols of a graph, by its inputs. */
 import { fail } from '../diagnostics/index.ts';
-import { importOnnx, isAsImported, originOf } from '../importers/index.ts';
+import { isAsImported, originOf } from '../importers/index.ts';
 import { type Dim, type Graph, specialize } from '../ir/index.ts';
 
 /**
@@ -25,13 +25,7 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
           : graph.values[id].type.shape.map((dim) => bindings.get(String(dim)) ?? dim),
       ]),
   );
-  const { file, readExternal } = origin.file;
-  return importOnnx((origin.source ?? origin.file).bytes, {
-    inputShapes,
-    ...(file !== undefined && { file }),
-    ...(readExternal && { readExternal }),
-    ...(graph.profile && { profile: graph.profile }),
-  });
+  return origin.reread({ inputShapes, ...(graph.profile && { profile: graph.profile }) });
 }
 
 const isUnranked = ({ inputs, values }: Graph, shapes: Readonly<Record<string, unknown>>): boolean =>

@@ -22,4 +22,5 @@ export { externalReader } from './external_data.ts';
 export { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 export { importModel, readModelFile } from './import_model.ts';
 export { makeFolder } from './make_folder.ts';
+export { packageFolder } from './package_folder.ts';
 export { writeReproducer } from './reproducer.ts';

@@ -1,10 +1,11 @@
 /** ZIP archives in memory, by yauzl and zlib. */
 import { inflateRawSync } from 'node:zlib';
-import yauzl, { type Entry, type ZipFile } from 'yauzl';
+import type { Entry, ZipFile } from 'yauzl';
 import type { Zip, ZipEntry } from '../platform/index.ts';
 
 export const nodeZip: Zip = {
   async open(bytes) {
+    const { default: yauzl } = await import('yauzl');
     const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     const zip = await yauzl.fromBufferPromise(buffer, { strictFileNames: true });
     return { entryCount: zip.entryCount, entries: entriesOf(zip) };

@@ -188,6 +188,8 @@ describe('scripts/setup', () => {
       'unskew/src/index.ts': 'export {};\n',
       'unskew/native/addon.cpp': '// addon\n',
       'unskew/CMakeLists.txt': '',
+      'unskew/scripts/bundle.mjs':
+        "import { appendFileSync } from 'node:fs';\nappendFileSync('log', 'bundle it\\n');\n",
     });
     const root = join(folder, 'unskew');
     mkdirSync(join(root, 'bin'));
@@ -235,10 +237,11 @@ describe('scripts/setup', () => {
       'cmake-js configure',
       'cmake-js build',
       'tsc -p',
+      'bundle it',
       '',
     ]);
     expect(first.log).toContain('--ignore-scripts');
-    const plan = first.stdout.split('\n').findIndex((line) => line.includes('will compile src/'));
+    const plan = first.stdout.split('\n').findIndex((line) => line.includes('will compile and bundle src/'));
     expect(plan).toBe(2);
     expect(first.stdout.split('\n').findIndex((line) => line.includes('npm ci'))).toBeGreaterThan(plan);
 
@@ -267,7 +270,7 @@ describe('scripts/setup', () => {
     utimesSync(join(root, 'package-lock.json'), 2e9, 2e9);
     expect(run(['--quiet']).log).toBe('');
     writeFileSync(join(root, 'src/index.ts'), 'export const a = 1;\n');
-    expect(run().log).toMatch(/^tsc .*\n$/);
+    expect(run().log).toMatch(/^tsc .*\nbundle it\n$/);
     writeFileSync(join(root, 'native/more.cpp'), '');
     expect(run().log).toMatch(/^cmake-js configure .*\ncmake-js build .*\n$/);
     rmSync(join(root, 'native/more.cpp'));

@@ -21,15 +21,12 @@ import {
   type SubgraphRecord,
   type TensorRecord,
 } from './schema.ts';
+import { isTflite } from './signature.ts';
 
-const SIGNATURE = 'TFL3';
 const VERSION = 3;
 /** BuiltinOperator PLACEHOLDER_FOR_GREATER_OP_CODES: the number does not fit the older field. */
 const PLACEHOLDER = 127;
 const CUSTOM = builtinOperators.indexOf('CUSTOM');
-
-export const isTflite = (bytes: Uint8Array): boolean =>
-  bytes.length >= 8 && [...SIGNATURE].every((letter, i) => bytes[4 + i] === letter.charCodeAt(0));
 
 /**
  * Checks and indexes a model in time linear in its size; the bytes of constants are not copied, so `bytes` must not

@@ -139,6 +139,15 @@ class Importer {
       unread: this.#unread,
       notes: this.#notes(),
       captured: this.#captured,
+      reread: ({ inputShapes, profile }) => {
+        const { bytes, file, readExternal } = this.#source ?? this.#file;
+        return importOnnx(bytes, {
+          inputShapes,
+          ...(file !== undefined && { file }),
+          ...(readExternal && { readExternal }),
+          ...(profile && { profile }),
+        });
+      },
     };
     const finished = this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
     return this.#profile === 'ort' ? finished : { ...finished, profile: this.#profile };

@@ -1,6 +1,5 @@
 /** ONNX models, as one of the formats that are read. */
 import { defineImporter } from '../kit/importer.ts';
-import { importOnnx } from './import.ts';
 import { onnxProfiles } from './profiles.ts';
 
 /** Protobuf has no signature: any bytes may be a model, and `importOnnx` tells what others look like. */
@@ -10,5 +9,5 @@ export const onnxImporter = defineImporter({
   profiles: onnxProfiles,
   takesShapes: false,
   recognizes: () => true,
-  import: importOnnx,
+  import: async (bytes, source) => (await import('./import.ts')).importOnnx(bytes, source),
 });

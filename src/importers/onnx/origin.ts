@@ -8,9 +8,11 @@ import {
   type Node,
   type NodeId,
   type Origin,
+  type Shape,
   type ValueId,
   type ValueInfo,
 } from '../../ir/index.ts';
+import type { RequantizeProfile } from '../../numerics/index.ts';
 import { capturedNames } from './node_checks.ts';
 
 /**
@@ -51,6 +53,11 @@ export interface OnnxOrigin extends Origin {
    * capture.
    */
   readonly captured: ReadonlyMap<number, readonly string[]>;
+  /** Imports the file anew, with known sizes. A graph that is here has loaded the importer, which others need not do for it. */
+  reread(options: {
+    readonly inputShapes: Readonly<Record<string, Shape>>;
+    readonly profile?: RequantizeProfile;
+  }): Graph;
 }
 
 const isOnnx = (origin: Origin): origin is OnnxOrigin => origin.kind === 'onnx';

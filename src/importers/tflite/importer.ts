@@ -1,7 +1,6 @@
 /** TensorFlow Lite models, as one of the formats that are read. */
 import { isTflite } from '../../formats/tflite/index.ts';
 import { defineImporter } from '../kit/importer.ts';
-import { importTflite } from './import.ts';
 import { tfliteProfiles } from './profiles.ts';
 
 export const tfliteImporter = defineImporter({
@@ -10,5 +9,5 @@ export const tfliteImporter = defineImporter({
   profiles: tfliteProfiles,
   takesShapes: false,
   recognizes: isTflite,
-  import: importTflite,
+  import: async (bytes, source) => (await import('./import.ts')).importTflite(bytes, source),
 });

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/index.ts';
 import { openOnnx } from '../../../src/formats/onnx/index.ts';
-import { importOnnx } from '../../../src/importers/index.ts';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Graph, GraphBuilder, qnnConv, sizeOf, tensor, type Value } from '../../../src/ir/index.ts';
 import { compareGraphs, feedsOf } from '../../../src/testing/index.ts';
 

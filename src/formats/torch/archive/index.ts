@@ -1,2 +1,3 @@
 /** PyTorch archives as folders of named byte ranges. */
-export { type Archive, isZip, openArchive } from './archive.ts';
+export { type Archive, openArchive } from './archive.ts';
+export { isZip } from './signature.ts';
