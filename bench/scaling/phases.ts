@@ -12,7 +12,8 @@ import { type Graph, interpret, isStatic, nodesOf, parse, print, specialize, ten
 import { foldWeights } from '../../src/passes/fold_constants.ts';
 import { legalizeFor } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
-import { backends, openHere, usualBackend } from '../../src/runtime/backends.ts';
+import { usualBackend } from '../../src/runtime/backend_names.ts';
+import { backends, openHere } from '../../src/runtime/backends.ts';
 import { Executable } from '../../src/runtime/executable.ts';
 import { type ShapeName, shapes } from './shapes.ts';
 

@@ -15,7 +15,7 @@ import { type Layer, layersOf, symmetricOf } from '../../src/passes/cost/layers.
 import { legalizeFor } from '../../src/passes/legalize.ts';
 import { runPipeline } from '../../src/passes/manager.ts';
 import { applyRules } from '../../src/passes/rewrite/driver.ts';
-import type { StrategyName } from '../../src/passes/strategies.ts';
+import type { StrategyName } from '../../src/passes/strategy_names.ts';
 import { backends } from '../../src/runtime/backends.ts';
 import { machineOf } from '../../src/runtime/cost_cache.ts';
 

@@ -53,13 +53,14 @@ async function runCommand(command: AnyCommand, args: readonly string[], terminal
     terminal.print(commandHelp(command));
     return exitCodes.done;
   }
-  const result = await command.run(values, terminal);
+  const work = await command.load();
+  const result = await work.run(values, terminal);
   if (common.json) terminal.write(toJson(withTold(result, terminal)));
   else {
-    const text = command.format(result, terminal);
+    const text = work.format(result, terminal);
     if (text !== undefined && !common.quiet) terminal.print(text);
   }
-  return command.failed?.(result) ? exitCodes.failedCheck : exitCodes.done;
+  return work.failed?.(result) ? exitCodes.failedCheck : exitCodes.done;
 }
 
 /** Adds the notes about the model to the result of the command. */

@@ -1,4 +1,4 @@
-/** A command is one declared object: help, docs/cli.md and usage errors derive from it. */
+/** A command is one declared object, from which help, docs/cli.md and usage errors derive, and its work, which is loaded when it runs. */
 import { type Arguments, flag, type Options, type Values } from './options.ts';
 import type { Terminal } from './terminal.ts';
 
@@ -7,7 +7,8 @@ export interface Example {
   readonly does: string;
 }
 
-export interface Command<A extends Arguments = Arguments, O extends Options = Options, R = unknown> {
+/** The declaration of a command: all that help tells, without the code that does its work. */
+export interface Declaration<A extends Arguments = Arguments, O extends Options = Options> {
   readonly name: string;
   /** One line. */
   readonly summary: string;
@@ -16,24 +17,35 @@ export interface Command<A extends Arguments = Arguments, O extends Options = Op
   readonly arguments: A;
   readonly options: O;
   readonly examples: readonly Example[];
+}
+
+/** The work of a command, from the values that its declaration has read. */
+export interface Work<V, R> {
   /** The result: plain data, printed as it is by --json. */
-  run(values: Values<A, O>, terminal: Terminal): Promise<R>;
+  run(values: V, terminal: Terminal): Promise<R>;
   /** The result for people; undefined when all has been written. */
   format(result: R, terminal: Terminal): string | undefined;
   /** True when the result means that a check failed: exit code 3. */
   failed?(result: R): boolean;
 }
 
-/** Any command, its parameters forgotten: it runs with the values that its own declaration has read. */
-export interface AnyCommand extends Omit<Command, 'run'> {
-  run(values: Readonly<Record<string, unknown>>, terminal: Terminal): Promise<unknown>;
+/** Any command, its parameters forgotten: its work takes the values that its own declaration has read. */
+export interface AnyCommand extends Declaration {
+  /** Loads the code of the command. */
+  load(): Promise<Work<Readonly<Record<string, unknown>>, unknown>>;
 }
 
-export function defineCommand<const A extends Arguments, const O extends Options, R>(
-  command: Command<A, O, R>,
-): Command<A, O, R> {
-  return Object.freeze(command);
+export function declareCommand<const A extends Arguments, const O extends Options>(
+  declaration: Declaration<A, O>,
+): Declaration<A, O> {
+  return Object.freeze(declaration);
 }
+
+/** Types the work of the command D. */
+export const workOf =
+  <D extends Declaration>() =>
+  <R>(work: Work<Values<D['arguments'], D['options']>, R>): typeof work =>
+    work;
 
 /** Options that every command has. */
 export const commonOptions = {

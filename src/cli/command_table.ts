@@ -10,4 +10,14 @@ import { rewrite } from './commands/rewrite.ts';
 import { run } from './commands/run.ts';
 import { strategies } from './commands/strategies.ts';
 
-export const commands: readonly AnyCommand[] = [inspect, rewrite, run, check, bench, strategies, explain, compile, opt];
+export const commands: readonly AnyCommand[] = [
+  { ...inspect, load: async () => (await import('./work/inspect.ts')).work },
+  { ...rewrite, load: async () => (await import('./work/rewrite.ts')).work },
+  { ...run, load: async () => (await import('./work/run.ts')).work },
+  { ...check, load: async () => (await import('./work/check.ts')).work },
+  { ...bench, load: async () => (await import('./work/bench.ts')).work },
+  { ...strategies, load: async () => (await import('./work/strategies.ts')).work },
+  { ...explain, load: async () => (await import('./work/explain.ts')).work },
+  { ...compile, load: async () => (await import('./work/compile.ts')).work },
+  { ...opt, load: async () => (await import('./work/opt.ts')).work },
+];

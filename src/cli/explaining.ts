@@ -25,8 +25,8 @@ import {
 } from '../passes/index.ts';
 import { recipeOf } from '../proofs/index.ts';
 import { addonAvailable, openHere, portableBackend, usualOrder } from '../runtime/index.ts';
+import { computerOf } from './compiling.ts';
 import { fittingSizes } from './open_sizes.ts';
-import { computerOf } from './shared_options.ts';
 
 export interface Explanation {
   /** The node of the model, or of the graph where the model gives no name. */

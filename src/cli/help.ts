@@ -1,5 +1,6 @@
 /** Help, from the declarations. */
-import { keysOf } from '../ir/index.ts';
+
+import { keysOf } from '../tensors/index.ts';
 import { type AnyCommand, commonOptions, exitCodeDocs, exitCodes } from './command.ts';
 import { type Option, type Options, spelled } from './options.ts';
 import { formatPairs, wrap } from './table.ts';

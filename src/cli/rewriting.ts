@@ -14,26 +14,11 @@ import {
 } from '../passes/index.ts';
 import { type Besides, writeOutput } from './files.ts';
 import { accountOf, type LayerAccount } from './layer_account.ts';
-import { flag, type Option, text } from './options.ts';
-import { makePasses, type PassEntry, parsePasses } from './pass_list.ts';
+import { makePasses } from './named_passes.ts';
+import type { PassEntry } from './pass_list.ts';
 import { readBackIr } from './read_back.ts';
 import { formatTable, right } from './table.ts';
 import { STANDARD_STREAM, type Terminal } from './terminal.ts';
-
-export const rewritingOptions = {
-  passes: passesOption(),
-  printIrAfterChange: flag('Print the graph after every pass that changed it, on stderr'),
-  timing: flag('Print the time of every pass, on stderr'),
-  emitIr: text('FILE', 'Write the graph as textual IR too, - for standard output'),
-};
-
-function passesOption(): Option<readonly PassEntry[] | undefined> {
-  return {
-    doc: "Passes instead of the usual ones, as in 'fold-constants,group-qdq{families=all}'",
-    value: 'LIST',
-    read: (given) => (given.length === 0 ? undefined : parsePasses(given.at(-1) ?? '')),
-  };
-}
 
 export interface RewritingValues {
   readonly target: TargetName;

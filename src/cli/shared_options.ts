@@ -1,22 +1,10 @@
-/** Options that several commands share, and models made by them. */
-
-import {
-  type CompiledModel,
-  type KernelChoice,
-  kernelChoices,
-  MOST_THREADS,
-  type TargetName,
-  targetNames,
-  targets,
-} from '../codegen/index.ts';
+/** Options that several commands share. */
+import { kernelChoices, MOST_THREADS, type TargetName, targetDocs, targetNames } from '../codegen/index.ts';
 import { importProfiles, stateOptions } from '../importers/index.ts';
-import type { Graph } from '../ir/index.ts';
 import { isStrategyName, type Strategy, type StrategyName, strategyNames } from '../passes/index.ts';
-import { allBackendNames, type BackendOrder, checkedOrder, compileGraph, Model } from '../runtime/index.ts';
-import type { Source } from './files.ts';
-import { argument, assignments, choice, entriesOf, type Option, optionalChoice, whole } from './options.ts';
-import type { Terminal } from './terminal.ts';
-import { UsageError } from './usage_error.ts';
+import { allBackendNames, type BackendOrder, checkedOrder } from '../runtime/index.ts';
+import { argument, assignments, choice, entriesOf, flag, type Option, optionalChoice, text, whole } from './options.ts';
+import { type PassEntry, parsePasses } from './pass_list.ts';
 
 export const modelArgument = argument(
   'MODEL',
@@ -77,7 +65,7 @@ function backendOrder(): Option<BackendOrder | undefined> {
 export const targetOption = (fallback: TargetName) => ({
   target: choice(
     [fallback, ...targetNames.filter((name) => name !== fallback)],
-    `The zero points that may remain; ${targetNames.map((name) => `${name}: ${targets[name].doc}`).join(', ')}`,
+    `The zero points that may remain; ${targetNames.map((name) => `${name}: ${targetDocs[name]}`).join(', ')}`,
   ),
 });
 
@@ -106,59 +94,17 @@ function strategies(): Option<Strategy | undefined> {
   };
 }
 
-export interface CompileValues {
-  readonly backend: BackendOrder | undefined;
-  readonly threads: number | undefined;
-  readonly kernels: KernelChoice;
-  readonly strategy: Strategy | undefined;
-  readonly shape: ReadonlyMap<string, string>;
-  readonly batch?: number | undefined;
-}
+export const rewritingOptions = {
+  passes: passesOption(),
+  printIrAfterChange: flag('Print the graph after every pass that changed it, on stderr'),
+  timing: flag('Print the time of every pass, on stderr'),
+  emitIr: text('FILE', 'Write the graph as textual IR too, - for standard output'),
+};
 
-/** @throws UsageError for options that a compiled file has settled already */
-export function compileSource(
-  source: Source,
-  values: Omit<CompileValues, 'shape' | 'batch'>,
-  graph: Graph,
-  { proving }: Terminal,
-): CompiledModel {
-  const { backend: backends, threads, kernels, strategy } = values;
-  if (source.compiled === undefined) {
-    const given = { ...(threads && { threads }), ...(strategy && { strategy }) };
-    return compileGraph(graph, { ...(backends && { backends }), kernels, ...given, onProof: proving });
-  }
-  if (strategy !== undefined)
-    throw new UsageError(
-      `${source.path} is compiled already: --strategy cannot change it`,
-      'compile the model anew with it',
-    );
-  return { ...source.compiled, graph };
-}
-
-/** A graph of a source, ready to run. */
-export function modelOf(
-  source: Source,
-  values: Omit<CompileValues, 'shape' | 'batch'>,
-  graph: Graph,
-  terminal: Terminal,
-): Model {
-  const { backend: backends, threads, kernels } = values;
-  const options = { ...(backends && { backends }), kernels, ...(threads && { threads }) };
-  return new Model(compileSource(source, values, graph, terminal), options);
-}
-
-/** A back end that computes what has no native form, as sentences name it. */
-export const computerOf = (backend: string): string => (backend === 'onnxruntime' ? 'ONNX Runtime' : 'the interpreter');
-
-/** Says when part of the model does not run natively. */
-export function noteFallbacks(model: Model, path: string, terminal: Terminal): void {
-  const { fallbacks } = model;
-  if (fallbacks.length === 0) return;
-  for (const name of new Set(fallbacks.map(({ backend }) => backend))) {
-    const count = fallbacks.filter(({ backend }) => backend === name).length;
-    const shown = computerOf(name);
-    terminal.note(
-      `note: ${count === 1 ? '1 node runs' : `${count} nodes run`} on ${shown}; unskew explain ${path} says why`,
-    );
-  }
+function passesOption(): Option<readonly PassEntry[] | undefined> {
+  return {
+    doc: "Passes instead of the usual ones, as in 'fold-constants,group-qdq{families=all}'",
+    value: 'LIST',
+    read: (given) => (given.length === 0 ? undefined : parsePasses(given.at(-1) ?? '')),
+  };
 }

@@ -9,16 +9,13 @@ export { type Fallback, fallbacksOf, type Part, partition, planGraph, type Step 
 export { PlanFamilies } from './plan_families.ts';
 export * from './reference/index.ts';
 export { select } from './select.ts';
+export { type TargetName, targetDocs, targetNames, usualTarget } from './target_names.ts';
 export {
   defaultTarget,
   type KernelChoice,
   kernelChoices,
   resolveTarget,
   type TargetDescription,
-  type TargetName,
   targetFor,
-  targetNames,
-  targets,
-  usualTarget,
 } from './targets.ts';
 export { usualTiming } from './timing.ts';

@@ -2,7 +2,8 @@
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { type CorrectionOptions, correctionOptions, type LegalizeResult, legalizeFor } from '../passes/index.ts';
-import { resolveTarget, type TargetDescription, type TargetName } from './targets.ts';
+import type { TargetName } from './target_names.ts';
+import { resolveTarget, type TargetDescription } from './targets.ts';
 
 export interface LegalizeOptions extends CorrectionOptions {
   /** `symmetric` (no zero point on any convolution or matmul; the default) or `onednn`, or a whole target. */

@@ -1,34 +1,22 @@
 /** Targets by name, as users give them. */
 import { fail } from '../diagnostics/index.ts';
-import { keysOf } from '../ir/index.ts';
 import { symmetric, type Target } from '../passes/index.ts';
 import type { Machine } from './onednn/machine.ts';
 import { targetOf } from './onednn/target.ts';
+import { type TargetName, targetNames, usualTarget } from './target_names.ts';
 
 export { type Isa, type KernelChoice, kernelChoices } from './onednn/machine.ts';
 
-interface Entry {
-  /** The zero points that may remain. */
-  readonly doc: string;
-  readonly of: (machine: Machine) => Target;
-}
-
-export const targets = {
-  symmetric: { doc: 'no zero point on any convolution or matmul', of: () => symmetric },
-  onednn: { doc: 'one of the source', of: (machine) => targetOf(machine) },
-} as const satisfies Record<string, Entry>;
-
-export type TargetName = keyof typeof targets;
-export const targetNames = keysOf(targets);
+const targets: Readonly<Record<TargetName, (machine: Machine) => Target>> = {
+  symmetric: () => symmetric,
+  onednn: (machine) => targetOf(machine),
+};
 
 /** A machine to compile for. */
 export interface TargetDescription extends Machine {
   /** `symmetric`: no zero point on any convolution or matmul. `onednn`: a scalar zero point of the source is legal. */
   readonly name: TargetName;
 }
-
-/** The one that models are compiled for. */
-export const usualTarget = 'onednn';
 
 export const defaultTarget = (name: TargetName = usualTarget): TargetDescription => ({ name, isa: 'vnni', threads: 1 });
 
@@ -37,7 +25,7 @@ export function resolveTarget(given: TargetName | TargetDescription): Target {
   const machine = typeof given === 'string' ? defaultTarget(given) : given;
   if (!targetNames.includes(machine.name))
     fail('U4002', `'${machine.name}' is not a target`, {}, `one of: ${targetNames.join(', ')}`);
-  return targets[machine.name].of(machine);
+  return targets[machine.name](machine);
 }
 
 /** The same, where a back end for that machine is there. */

@@ -38,18 +38,8 @@ import { repeatSource } from './rules/repeat_source.rule.ts';
 import { windowSum } from './rules/window_sum.rule.ts';
 import { zeroPointFree } from './rules/zero_point_free.rule.ts';
 import { shareEqual } from './share_equal.ts';
-import {
-  costOf,
-  isStrategyName,
-  type Strategy,
-  type StrategyName,
-  type StrategyReport,
-  servesTarget,
-  strategyNames,
-  transposedWays,
-  type Way,
-  ways,
-} from './strategies.ts';
+import { costOf, type StrategyReport, servesTarget, transposedWays, type Way, ways } from './strategies.ts';
+import { isStrategyName, type Strategy, type StrategyName, strategyNames } from './strategy_names.ts';
 import type { Capabilities, Target } from './target.ts';
 
 /** Rules for the zero points of weights, and for u8 weights. Costs play no part: one of the rules is right. */

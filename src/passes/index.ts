@@ -23,14 +23,6 @@ export { applyRules, tryRule } from './rewrite/driver.ts';
 export { GraphEditor } from './rewrite/editor.ts';
 export { type Nearness, nearness } from './rewrite/nearness.ts';
 export { type AnyRule, defineRule, type Exactness, type Match, type Miss, matchOf, type Rule } from './rewrite/rule.ts';
-export {
-  isStrategyName,
-  type Strategy,
-  type StrategyName,
-  type StrategyReport,
-  strategyNames,
-  type Way,
-  type WayReport,
-  ways,
-} from './strategies.ts';
+export { type StrategyReport, type Way, type WayReport, ways } from './strategies.ts';
+export { isStrategyName, type Strategy, type StrategyName, strategyNames } from './strategy_names.ts';
 export { type FloatClaim, symmetric, type Target } from './target.ts';

@@ -17,7 +17,8 @@ import { correctPipeline, quantizePipeline } from './pipelines.ts';
 import { leftInFloat } from './qdq/left_in_float.ts';
 import { remainingZeroPoints } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
-import type { Strategy, StrategyReport } from './strategies.ts';
+import type { StrategyReport } from './strategies.ts';
+import type { Strategy } from './strategy_names.ts';
 import type { Target } from './target.ts';
 
 export interface CorrectionOptions extends Partial<Pick<PipelineOptions, 'onMiss' | 'afterPass' | 'reproducers'>> {

@@ -3,7 +3,7 @@ import { type Body, type Graph, nodesOf } from '../ir/index.ts';
 import type { Certificate } from './certificate.ts';
 import { lazily } from './lazily.ts';
 import type { LegalizeResult } from './legalize_result.ts';
-import type { Strategy } from './strategies.ts';
+import type { Strategy } from './strategy_names.ts';
 
 export interface LegalizedBody {
   readonly body: Body;

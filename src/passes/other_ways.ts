@@ -2,7 +2,8 @@
 
 import { isProved, isRefuted } from '../proofs/index.ts';
 import type { Certificate, CertificateEntry } from './certificate.ts';
-import { isStrategyName, type Strategy, type StrategyName, type StrategyReport } from './strategies.ts';
+import type { StrategyReport } from './strategies.ts';
+import { isStrategyName, type Strategy, type StrategyName } from './strategy_names.ts';
 
 /** The unproved ways of each node, cheapest first; `isSettled` when none is left to try. */
 export type Tried = Map<string, { readonly ways: Map<string, 'open' | 'refuted'>; isSettled: boolean }>;

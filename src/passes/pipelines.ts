@@ -5,7 +5,8 @@ import type { CostModel } from './cost/model.ts';
 import { foldConstants } from './fold_constants.ts';
 import { groupQdq, type QdqFamilies } from './group_qdq.ts';
 import type { Pass } from './pass.ts';
-import type { Strategy, StrategyReport } from './strategies.ts';
+import type { StrategyReport } from './strategies.ts';
+import type { Strategy } from './strategy_names.ts';
 import type { Capabilities, Target } from './target.ts';
 
 /** The operators between dequantize and quantize that are read as integer ones. */

@@ -16,12 +16,13 @@ import { fourTerm } from './rules/four_term.rule.ts';
 import { pad } from './rules/pad.rule.ts';
 import { s32Shift } from './rules/s32_shift.rule.ts';
 import { twoConv } from './rules/two_conv.rule.ts';
+import { type StrategyName, wayNames } from './strategy_names.ts';
 import type { Target } from './target.ts';
 
 export type { LayerClass };
 
 export interface Way {
-  readonly name: string;
+  readonly name: StrategyName;
   readonly doc: string;
   /**
    * The rule that performs it; undefined: the layer stays, and its zero point becomes an attribute of the primitive or
@@ -34,35 +35,33 @@ export interface Way {
 
 const small = ({ positions }: LayerClass): boolean => positions !== undefined && positions <= 16 * 16;
 
-export const ways = [
-  { name: 'fold', doc: 'zx·Σw in the int32 bias', rule: fold, cost: () => 1 },
-  {
-    name: 'border-table',
+const byName: Readonly<Record<StrategyName, Omit<Way, 'name'>>> = {
+  fold: { doc: 'zx·Σw in the int32 bias', rule: fold, cost: () => 1 },
+  'border-table': {
     doc: 'the constant map zx·conv(1, w) as a post-op',
     rule: borderTable,
     cost: (l) => (small(l) ? 1.03 : 1.15),
   },
-  {
-    name: 'pad',
+  pad: {
     doc: 'an explicit pad with zx, then fold',
     rule: pad,
     cost: (l) => (small(l) ? 1.12 : l.inputChannels === 3 ? 1.03 : 1.05),
   },
-  {
-    name: 'native',
+  native: {
     doc: 'the zero point as an attribute of the primitive or of our own kernel',
     cost: (l) => (l.depthwise ? 1 : small(l) ? 1.2 : 1.06),
   },
-  { name: 'four-term', doc: 'the decomposition of gemmlowp, term by term', rule: fourTerm, cost: () => 1.2 },
-  {
-    name: 'two-conv',
+  'four-term': { doc: 'the decomposition of gemmlowp, term by term', rule: fourTerm, cost: () => 1.2 },
+  'two-conv': {
     doc: 'a second convolution over the broadcast zero point (oneDNN #665)',
     rule: twoConv,
     cost: () => 2.04,
   },
-  { name: 'f32-shift', doc: 'subtract in f32, f32 convolution (oneDNN #665)', rule: f32Shift, cost: () => 4 },
-  { name: 's32-shift', doc: 'subtract in s32, the reference convolution', rule: s32Shift, cost: () => 500 },
-] as const satisfies readonly Way[];
+  'f32-shift': { doc: 'subtract in f32, f32 convolution (oneDNN #665)', rule: f32Shift, cost: () => 4 },
+  's32-shift': { doc: 'subtract in s32, the reference convolution', rule: s32Shift, cost: () => 500 },
+};
+
+export const ways: readonly Way[] = wayNames.map((name) => ({ name, ...byName[name] }));
 
 const transposedRules: Readonly<Record<string, AnyRule>> = convTransposeWays;
 /** The number of products in one output of a transposed convolution. */
@@ -81,15 +80,6 @@ const transposedCosts: Readonly<Record<string, Way['cost']>> = {
 export const transposedWays: readonly Way[] = ways
   .filter(({ name }) => name !== 'pad')
   .map(({ name, doc }) => ({ name, doc, rule: transposedRules[name], cost: transposedCosts[name] }));
-
-export type StrategyName = (typeof ways)[number]['name'];
-/** `auto`, one way for all layers, or ways per node (by node or layer name; the rest is `auto`). */
-export type Strategy = StrategyName | 'auto' | Readonly<Record<string, StrategyName | 'auto'>>;
-
-export const strategyNames: readonly (StrategyName | 'auto')[] = ['auto', ...ways.map((w) => w.name)];
-
-export const isStrategyName = (name: string): name is StrategyName | 'auto' =>
-  strategyNames.some((known) => known === name);
 
 export interface WayReport {
   readonly name: string;

@@ -37,17 +37,9 @@ import {
   type Strategy,
   type StrategyReport,
 } from '../passes/index.ts';
-import {
-  type AnyBackendName,
-  type BackendName,
-  type BackendOrder,
-  backends,
-  checkedOrder,
-  costsHere,
-  openHere,
-  openOrder,
-  usualOrder,
-} from './backends.ts';
+import type { AnyBackendName, BackendName, BackendOrder } from './backend_names.ts';
+import { checkedOrder, usualOrder } from './backend_order.ts';
+import { backends, costsHere, openHere, openOrder } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { Executable } from './executable.ts';
 import { externalReader } from './external_data.ts';

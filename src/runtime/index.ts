@@ -5,14 +5,10 @@ export {
   type BackendName,
   type BackendOrder,
   backendNames,
-  backends,
-  checkedOrder,
-  costsHere,
-  openHere,
-  portableBackend,
   usualBackend,
-  usualOrder,
-} from './backends.ts';
+} from './backend_names.ts';
+export { checkedOrder, usualOrder } from './backend_order.ts';
+export { backends, costsHere, openHere, portableBackend } from './backends.ts';
 export { openBeside } from './beside.ts';
 export { bindShapes } from './bind_shapes.ts';
 export { type CompileOptions, compile, compileGraph, type Feed, Model } from './compile.ts';

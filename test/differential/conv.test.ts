@@ -4,7 +4,7 @@ import { GraphBuilder, type ITensor, sizeOf, tensor } from '../../src/ir/index.t
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
-import { type Strategy, strategyNames } from '../../src/passes/strategies.ts';
+import { type Strategy, strategyNames } from '../../src/passes/strategy_names.ts';
 import { expectSame } from './support.ts';
 
 const eight = fc.constantFrom('u8' as const, 's8' as const);

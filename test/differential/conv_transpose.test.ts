@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { GraphBuilder, tensor } from '../../src/ir/index.ts';
 import { nnConvTranspose } from '../../src/ir/ops/nn_conv.op.ts';
 import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
-import { type Strategy, strategyNames } from '../../src/passes/strategies.ts';
+import { type Strategy, strategyNames } from '../../src/passes/strategy_names.ts';
 import {
   absent,
   additions,

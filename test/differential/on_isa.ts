@@ -23,7 +23,7 @@ import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
-import { strategyNames } from '../../src/passes/strategies.ts';
+import { strategyNames } from '../../src/passes/strategy_names.ts';
 import { loadAddon } from '../../src/runtime/addon.ts';
 import { type CompileOptions, compileGraph, Model } from '../../src/runtime/compile.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';

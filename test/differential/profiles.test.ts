@@ -13,7 +13,7 @@ import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
 import { fixedMultiplier, type RequantizeMode } from '../../src/numerics/index.ts';
-import type { Strategy } from '../../src/passes/strategies.ts';
+import type { Strategy } from '../../src/passes/strategy_names.ts';
 import { compile } from '../../src/runtime/compile.ts';
 import { importModel } from '../../src/runtime/import_model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';

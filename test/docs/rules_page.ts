@@ -1,5 +1,6 @@
 /** docs/rules.md: passes and rewrite rules, from the declarations. */
-import { namedPasses } from '../../src/cli/pass_list.ts';
+import { makePasses } from '../../src/cli/named_passes.ts';
+import { type PassName, type PassOptions, passOptions } from '../../src/cli/pass_list.ts';
 import { keysOf } from '../../src/ir/index.ts';
 import { correctionRules } from '../../src/passes/all_rules.ts';
 import { canonicalRules } from '../../src/passes/canonicalize.ts';
@@ -9,7 +10,7 @@ import { code, table } from './markdown.ts';
 
 const setting = { target: portableBackend, strategy: 'auto', report: () => {} } as const;
 
-const groups: readonly { readonly pass: keyof typeof namedPasses; readonly rules: readonly AnyRule[] }[] = [
+const groups: readonly { readonly pass: PassName; readonly rules: readonly AnyRule[] }[] = [
   { pass: 'canonicalize', rules: canonicalRules },
   { pass: 'group-qdq', rules: qdqRules },
   { pass: 'correct-zero-points', rules: correctionRules },
@@ -17,10 +18,11 @@ const groups: readonly { readonly pass: keyof typeof namedPasses; readonly rules
 ];
 
 export function rulesPage(): string {
-  const passes = keysOf(namedPasses).map((name) => {
-    const { options, make } = namedPasses[name];
-    const { doc, from, to } = make({}, setting);
-    const values = Object.entries(options).map(([option, some]) => `${code(option)}: ${some.join(', ')}`);
+  const passes = keysOf(passOptions).map((name) => {
+    const [{ doc, from, to }] = makePasses([{ name, options: {} }], setting);
+    const values = Object.entries<PassOptions[string]>(passOptions[name]).map(
+      ([option, some]) => `${code(option)}: ${some.join(', ')}`,
+    );
     return [code(name), doc, `${from} → ${to}`, values.join('<br>')];
   });
   const parts = [

@@ -2,12 +2,12 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, afterEach, describe, expect, test } from 'vitest';
-import { defineCommand } from '../../src/cli/command.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { parse, print } from '../../src/ir/index.ts';
 import { guarded } from '../../src/passes/manager.ts';
 import { cachePath, machineOf, readCosts, writeCosts } from '../../src/runtime/cost_cache.ts';
 import { importModel } from '../../src/runtime/import_model.ts';
+import { defineCommand } from '../support/command.ts';
 import { quantizedConv, unskew, workFolder } from '../unit/cli/support.ts';
 import { mountSmall } from './mounted.ts';
 import { shell } from './program.ts';

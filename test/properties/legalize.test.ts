@@ -2,7 +2,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { type LegalizeOptions, legalize } from '../../src/codegen/legalize.ts';
-import { targetNames } from '../../src/codegen/targets.ts';
+import { targetNames } from '../../src/codegen/target_names.ts';
 import {
   type Graph,
   isOp,
@@ -15,7 +15,7 @@ import {
   qnnRequantize,
   verifyOrThrow,
 } from '../../src/ir/index.ts';
-import { strategyNames } from '../../src/passes/strategies.ts';
+import { strategyNames } from '../../src/passes/strategy_names.ts';
 import { arbitraryNet, arbitraryRoot, checkTransform, defaultRuns } from '../../src/testing/index.ts';
 
 const LONG = { timeout: 900_000 };

@@ -1,7 +1,7 @@
 /** One layer as an ONNX model, written by onnx-proto node by node, and tensors to run it on. */
 import { type DType, dtypes, type ITensor, newArray, sizeOf, tensor } from '../../src/ir/index.ts';
 import type { Dim } from '../../src/ir/types.ts';
-import type { Strategy } from '../../src/passes/strategies.ts';
+import type { Strategy } from '../../src/passes/strategy_names.ts';
 import {
   type ModelAttr,
   type ModelInitializer,

@@ -1,6 +1,6 @@
 /** Values that dimensions of several kinds share, with their meanings. */
 import { type DType, dtypes } from '../../src/ir/index.ts';
-import { type Strategy, strategyNames } from '../../src/passes/strategies.ts';
+import { type Strategy, strategyNames } from '../../src/passes/strategy_names.ts';
 import type { Contents, Eight, Net, Quantization } from './net.ts';
 
 export const eight = ['u8', 's8'] as const;

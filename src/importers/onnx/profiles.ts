@@ -4,8 +4,8 @@
  * QuantizeLinear multiplies by fl(1/scale) under the profiles of PyTorch, and divides under all others. Operators that a
  * system computes by a recipe which is not known here are refused under its profile (numerics/profiles.ts).
  */
-import { keysOf } from '../../ir/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../../numerics/index.ts';
+import { keysOf } from '../../tensors/index.ts';
 
 export type OnnxProfile = RequantizeProfile;
 

@@ -11,7 +11,7 @@ const PACKAGE = 'onnxruntime-node';
 
 /** The file of the package; undefined where it is not installed, beside this one or in the working folder. */
 export function onnxruntimeFile(): string | undefined {
-  for (const from of [import.meta.url, join(process.cwd(), 'package.json')])
+  for (const from of [import.meta.filename, join(process.cwd(), 'package.json')])
     try {
       return createRequire(from).resolve(PACKAGE);
     } catch {

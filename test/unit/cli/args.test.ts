@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { parseLine } from '../../../src/cli/args.ts';
-import { defineCommand } from '../../../src/cli/command.ts';
 import {
   argument,
   assignments,
@@ -15,6 +14,7 @@ import {
 } from '../../../src/cli/options.ts';
 import { UsageError } from '../../../src/cli/usage_error.ts';
 import { closest } from '../../../src/diagnostics/index.ts';
+import { defineCommand } from '../../support/command.ts';
 
 const command = defineCommand({
   name: 'try',

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { explain } from '../../../src/cli/commands/explain.ts';
 import { explainGraph } from '../../../src/cli/explaining.ts';
+import { work as explain } from '../../../src/cli/work/explain.ts';
 import { parse } from '../../../src/ir/index.ts';
 
 /** The terms of a sum are of two types: qdq-add finds all of its group, and one value that does not fit. */

@@ -2,10 +2,10 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { afterAll, describe, expect, test } from 'vitest';
-import { defineCommand } from '../../../src/cli/command.ts';
 import { writeNpy } from '../../../src/cli/npy.ts';
 import { InternalError } from '../../../src/diagnostics/index.ts';
 import { tensor } from '../../../src/ir/index.ts';
+import { defineCommand } from '../../support/command.ts';
 import { quantizedConv, unskew, workFolder } from './support.ts';
 
 const work = workFolder();

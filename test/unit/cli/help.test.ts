@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { defineCommand } from '../../../src/cli/command.ts';
 import { commands } from '../../../src/cli/command_table.ts';
 import { argument, flag, text } from '../../../src/cli/options.ts';
+import { defineCommand } from '../../support/command.ts';
 import { unskew } from './support.ts';
 
 const shout = defineCommand({

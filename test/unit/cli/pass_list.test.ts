@@ -1,12 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { makePasses, namedPasses, type PassEntry, parsePasses, printPasses } from '../../../src/cli/pass_list.ts';
+import { makePasses } from '../../../src/cli/named_passes.ts';
+import { type PassEntry, type PassOptions, parsePasses, passOptions, printPasses } from '../../../src/cli/pass_list.ts';
 import { UsageError } from '../../../src/cli/usage_error.ts';
 import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { correctPipeline, quantizePipeline } from '../../../src/passes/pipelines.ts';
+import { keysOf } from '../../../src/tensors/index.ts';
 
-const entry: fc.Arbitrary<PassEntry> = fc.constantFrom(...Object.keys(namedPasses)).chain((name) => {
-  const pairs = Object.entries(namedPasses[name].options).map(([key, values]) =>
+const entry: fc.Arbitrary<PassEntry> = fc.constantFrom(...keysOf(passOptions)).chain((name) => {
+  const pairs = Object.entries<PassOptions[string]>(passOptions[name]).map(([key, values]) =>
     fc.option(fc.constantFrom(...values).map((value) => [key, value] as const)),
   );
   return fc
@@ -51,9 +53,9 @@ test('every pass of the pipelines can be named', () => {
   const used = [...quantizePipeline(target), ...correctPipeline('auto', () => {})].map(({ name }) => name);
   const setting = { target, strategy: 'auto', report: () => {} } as const;
   const named = makePasses(
-    Object.keys(namedPasses).map((name) => ({ name, options: {} })),
+    keysOf(passOptions).map((name) => ({ name, options: {} })),
     setting,
   );
-  expect(named.map(({ name }) => name)).toEqual(Object.keys(namedPasses));
-  expect(used.filter((name) => !(name in namedPasses))).toEqual([]);
+  expect(named.map(({ name }) => name)).toEqual(Object.keys(passOptions));
+  expect(used.filter((name) => !(name in passOptions))).toEqual([]);
 });

@@ -10,7 +10,7 @@ import { type OnnxGraph, openOnnx } from '../../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { bodiesOf } from '../../../src/importers/onnx/node_checks.ts';
 import { type Feeds, tensor } from '../../../src/ir/index.ts';
-import type { StrategyName } from '../../../src/passes/strategies.ts';
+import type { StrategyName } from '../../../src/passes/strategy_names.ts';
 import { zeroPointsLeft } from '../../faults/zero_points.ts';
 import {
   type ModelGraph,

@@ -2,7 +2,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { resolveTarget, targetNames } from '../../../src/codegen/targets.ts';
+import { targetNames } from '../../../src/codegen/target_names.ts';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type Graph, type ITensor, interpret } from '../../../src/ir/index.ts';
 import { runPipeline } from '../../../src/passes/manager.ts';

@@ -2,8 +2,8 @@
 import * as fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
-import { targetNames } from '../../../src/codegen/targets.ts';
-import { strategyNames } from '../../../src/passes/strategies.ts';
+import { targetNames } from '../../../src/codegen/target_names.ts';
+import { strategyNames } from '../../../src/passes/strategy_names.ts';
 import { arbitraryNet } from '../../../src/testing/index.ts';
 
 const cases = targetNames.flatMap((target) => strategyNames.map((strategy) => [strategy, target] as const));
