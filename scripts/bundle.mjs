@@ -1,10 +1,10 @@
 // Bundles src/ into dist/: the entries index.js, testing/index.js and cli/main.js, and dist/parts, which they load when they need them.
-// Beside them it writes esbuild's account of the source of each file, into the folder build, and the licences of bundled packages.
+// Beside them it writes an account of the sources of each file and of the files that it loads, and the licences of bundled packages.
 // Usage: node scripts/bundle.mjs [FOLDER]
 //
 // Entries are ES modules. Parts are CommonJS: a synchronous function of the library can load no other kind when it is first called.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join, relative, resolve } from 'node:path';
+import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build, transform } from 'esbuild';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -24,24 +24,25 @@ const parts = {
   feeds: ['runtime/index.ts', ['toFeeds']],
 };
 
-/** The doors of rooms of which parts use little; the other rooms are bundled as a whole, which makes fewer files to load. */
-const OPEN_ROOMS = /^(codegen|runtime|importers|exporters|formats\/\w+)\//;
+// ---- sources ----
 
-/** Files of a door (an index.ts) by the names that it passes on: the file, and the name there. */
-const doors = new Map();
-function behind(door) {
-  const known = doors.get(door);
-  if (known !== undefined) return known;
-  const found = new Map();
-  doors.set(door, found);
-  for (const [, names, path] of readFileSync(door, 'utf8').matchAll(/^export \{([^}]*)\} from '(\.[^']+)';$/gm))
-    for (const { name, as } of namesIn(names)) found.set(as, placeOf(resolve(dirname(door), path), name));
-  for (const [, path] of readFileSync(door, 'utf8').matchAll(/^export \* from '(\.[^']+)';$/gm))
-    for (const [name, place] of behind(resolve(dirname(door), path))) found.set(name, place);
+/** The exports of a door (an index.ts) or another module: for each name the file that declares it, and its name there. */
+const known = new Map();
+function exportsOf(path) {
+  const found = known.get(path) ?? new Map();
+  if (known.has(path)) return found;
+  known.set(path, found);
+  const text = readFileSync(path, 'utf8');
+  for (const [, name] of text.matchAll(/^export (?:async )?(?:const|function\*?|class) (\w+)/gm))
+    found.set(name, { path, name });
+  for (const [, names, from] of text.matchAll(/^export \{([^}]*)\} from '(\.[^']+)';$/gm))
+    for (const { name, as } of namesIn(names)) found.set(as, placeOf(resolve(dirname(path), from), name));
+  for (const [, from] of text.matchAll(/^export \* from '(\.[^']+)';$/gm))
+    for (const [name, place] of exportsOf(resolve(dirname(path), from))) found.set(name, place);
   return found;
 }
 
-const placeOf = (path, name) => (path.endsWith('/index.ts') ? behind(path).get(name) : undefined) ?? { path, name };
+const placeOf = (path, name) => exportsOf(path).get(name) ?? { path, name };
 
 /** `a, type B, c as d` without the types. */
 const namesIn = (list) =>
@@ -54,60 +55,50 @@ const namesIn = (list) =>
       return { name, as };
     });
 
-/** The import or export with each name taken from the file that has it, or from a stub in the place of the function. */
-function pastDoor(file, statement, verb, names, path) {
-  const door = resolve(dirname(file), path);
-  const from = relative(source('.'), door);
-  const isLibrary = file === source('index.ts');
-  if (!isLibrary && !OPEN_ROOMS.test(from)) return statement;
-  return namesIn(names)
+/** A stub stands in the place of a function whose part is loaded later. */
+function origin(file, door, name) {
+  const isOfPart = ([own, names]) => source(own) === door && names.includes(name);
+  const part = file === source('index.ts') && Object.keys(parts).find((part) => isOfPart(parts[part]));
+  return part ? { path: `stub:${part}`, name } : placeOf(door, name);
+}
+
+/** An import goes past the door to the file that declares the name: a door leads to all of its room, and a part has what it uses. */
+const pastDoor = (file, verb, names, door) =>
+  namesIn(names)
     .map(({ name, as }) => {
-      const part =
-        isLibrary && Object.keys(parts).find((part) => parts[part][0] === from && parts[part][1].includes(name));
-      const place = OPEN_ROOMS.test(from) ? placeOf(door, name) : { path: door, name };
-      return part
-        ? `${verb} { ${name} as ${as} } from "stub:${part}";`
-        : `${verb} { ${place.name} as ${as} } from ${JSON.stringify(place.path)};`;
+      const place = origin(file, resolve(dirname(file), door), name);
+      return `${verb} { ${place.name} as ${as} } from ${JSON.stringify(place.path)};`;
     })
     .join(' ');
-}
 
 const DOOR = /^(import|export) \{([^}]*)\} from '(\.[^']*\/index\.ts)';$/gm;
 
-const pastDoors = {
-  name: 'past doors',
+const sources = {
+  name: 'sources',
   setup({ onResolve, onLoad }) {
     onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({
       loader: 'ts',
-      contents: readFileSync(path, 'utf8').replace(DOOR, (...match) => pastDoor(path, ...match)),
+      contents: readFileSync(path, 'utf8').replace(DOOR, (_, ...found) => pastDoor(path, ...found)),
     }));
-    const made = (namespace, contents) => {
-      onResolve({ filter: new RegExp(`^${namespace}:`) }, ({ path }) => ({
-        path: path.slice(namespace.length + 1),
-        namespace,
-        sideEffects: namespace === 'part',
+    const make = (kind, contents) => {
+      const sideEffects = kind === 'part';
+      onResolve({ filter: new RegExp(`^${kind}:`) }, ({ path }) => ({
+        path: path.slice(kind.length + 1),
+        namespace: kind,
+        sideEffects,
       }));
-      onLoad({ filter: /.*/, namespace }, ({ path }) => ({
-        contents: contents(...parts[path], path),
-        resolveDir: ROOT,
-      }));
+      onLoad({ filter: /./, namespace: kind }, ({ path }) => ({ contents: contents(path), resolveDir: ROOT }));
     };
-    // Node.js's platform comes first, as in src/index.ts
-    made('part', (door, names) =>
-      [
-        `import ${JSON.stringify(source('runtime/node_platform.ts'))};`,
-        ...names.map(
-          (name) =>
-            pastDoor(source('part.ts'), '', 'export', name, `./${door}`) ||
-            `export { ${name} } from ${JSON.stringify(source(door))};`,
-        ),
-      ].join('\n'),
-    );
-    made('stub', (_, names, part) =>
-      names
-        .map((name) => `export function ${name}(...given) { return loadPart("${part}").${name}(...given); }`)
-        .join('\n'),
-    );
+    // Node.js's platform comes first, as in src/index.ts.
+    make('part', (part) => {
+      const [door, names] = parts[part];
+      const exported = pastDoor(source(`${part}.ts`), 'export', names.join(','), `./${door}`);
+      return `import ${JSON.stringify(source('runtime/node_platform.ts'))}; ${exported}`;
+    });
+    make('stub', (part) => {
+      const stub = (name) => `export function ${name}(...given) { return loadPart("${part}").${name}(...given); }`;
+      return parts[part][1].map(stub).join('\n');
+    });
   },
 };
 
@@ -116,13 +107,15 @@ const inquire = {
   name: 'inquire',
   setup({ onResolve, onLoad }) {
     onResolve({ filter: /^@protobufjs\/inquire$/ }, ({ path }) => ({ path, namespace: 'inquire' }));
-    onLoad({ filter: /.*/, namespace: 'inquire' }, () => ({
-      contents: `const known = { long: () => require("long"), buffer: () => require("node:buffer"), fs: () => require("node:fs") };
+    onLoad({ filter: /./, namespace: 'inquire' }, () => ({
+      contents: `const known = { long: () => require("long"), buffer: () => require("node:buffer") };
         module.exports = (name) => known[name]?.() ?? null;`,
       resolveDir: ROOT,
     }));
   },
 };
+
+// ---- bundles ----
 
 const settings = { platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
@@ -142,22 +135,68 @@ const { outputFiles, metafile } = await build({
   write: false,
   legalComments: 'none', // LICENSES.txt has the whole licences
   external: ['fast-check', 'onnxruntime-node'],
-  plugins: [pastDoors, inquire],
+  plugins: [sources, inquire],
 });
 
+/** By path: the text, the sources, whether others load it by its path, and what it loads with itself. */
+const bundles = new Map(
+  outputFiles.map(({ path, text }) => {
+    const { entryPoint, imports, inputs } = metafile.outputs[relative(ROOT, path)];
+    const own = imports.filter(({ external }) => !external);
+    const targets = (isLater) =>
+      own.filter(({ kind }) => (kind === 'dynamic-import') === isLater).map((one) => resolve(ROOT, one.path));
+    return [
+      path,
+      { path, text, inputs, isRoot: entryPoint !== undefined, loads: targets(false), later: targets(true) },
+    ];
+  }),
+);
 const isEntry = (path) => entries.some((name) => path === join(OUT, `${name}.js`));
-const cjs = (path) => path.replace(/\.js$/, '.cjs');
 
-/** Names of other parts are bound once, when they are loaded: a property of a module costs something at each use. */
-function bound(code) {
-  return code
-    .replace(/^import \{([^}]*)\} from "(\.[^"]+)";$/gm, (_, names, path) => {
-      const own = names.replace(/(\S+) as (\S+)/g, '$1: $2');
-      return `const {${own}} = require("${cjs(path)}");`;
-    })
-    .replace(/^import "(\.[^"]+)";$/gm, (_, path) => `require("${cjs(path)}");`)
-    .replace(/\bimport\("(\.[^"]+)"\)/g, (_, path) => `Promise.resolve().then(() => require("${cjs(path)}"))`);
+/** All that is loaded with a bundle, itself last. */
+function closure(path, found = new Set()) {
+  for (const next of bundles.get(path).loads) if (!found.has(next)) closure(next, found);
+  return found.add(path);
 }
+
+// ---- files ----
+
+const SMALL = 40_000;
+const isShared = (path) => !bundles.get(path).isRoot && bundles.get(path).text.length < SMALL;
+
+/**
+ * The file of each bundle. Small ones that need the same large ones and belong to the same entries share a file, since the number of files
+ * costs time as well. Bundles of a file follow each other as they load each other.
+ */
+const fileOf = new Map();
+const members = new Map();
+const ofEntry = entries.map((name) => closure(join(OUT, `${name}.js`)));
+for (const path of [...bundles.keys()].flatMap((root) => [...closure(root)])) {
+  if (fileOf.has(path)) continue;
+  const large = [...closure(path)].filter((other) => !isShared(other)).sort();
+  const key = isShared(path) ? `shared ${ofEntry.map((all) => all.has(path))} ${large}` : path;
+  const first = members.get(key)?.[0] ?? path;
+  members.set(key, [...(members.get(key) ?? []), path]);
+  fileOf.set(path, isEntry(first) ? first : first.replace(/\.js$/, '.cjs'));
+}
+const memberName = (path) => basename(path, '.js').replace(/\W/g, '_');
+
+/** The expression that loads a bundle. */
+function required(from, path) {
+  const target = resolve(dirname(from), path);
+  const way = relative(dirname(from), fileOf.get(target));
+  const file = `require(${JSON.stringify(way.startsWith('.') ? way : `./${way}`)})`;
+  return isShared(target) ? `${file}.${memberName(target)}` : file;
+}
+
+/** Names of other bundles are bound once, when they are loaded: a property of a module costs something at each use. */
+const bound = (path, text) =>
+  text
+    .replace(/^import \{([^}]*)\} from "(\.[^"]+)";$/gm, (_, names, target) => {
+      return `const {${names.replace(/(\S+) as (\S+)/g, '$1: $2')}} = ${required(path, target)};`;
+    })
+    .replace(/^import "(\.[^"]+)";$/gm, (_, target) => `${required(path, target)};`)
+    .replace(/\bimport\("(\.[^"]+)"\)/g, (_, target) => `Promise.resolve().then(() => ${required(path, target)})`);
 
 /** What an entry needs to load parts; stubs call `loadPart`. */
 const headOfEntry = `import { createRequire } from "node:module";
@@ -166,10 +205,10 @@ const loadPart = (name) => require("./parts/" + name + ".cjs");
 `;
 
 /** Names stay and lines are short, so that stacks of internal errors can be read. */
-async function written(path, text) {
+async function written({ path, text }) {
   const shebang = text.match(/^#!.*\n/)?.[0] ?? '';
-  const code = bound(text.slice(shebang.length));
   const asEntry = isEntry(path);
+  const code = bound(path, text.slice(shebang.length));
   const minified = await transform(asEntry ? `${headOfEntry}${code}` : code, {
     ...settings,
     format: asEntry ? 'esm' : 'cjs',
@@ -181,6 +220,9 @@ async function written(path, text) {
   });
   return shebang + minified.code;
 }
+
+const asMember = (path, code) =>
+  `((file, module) => {\n${code}file.${memberName(path)} = module.exports;\n})(exports, { exports: {} });\n`;
 
 /** The licences of the packages whose code is in the bundles. */
 function licences() {
@@ -196,13 +238,27 @@ function licences() {
 }
 
 rmSync(join(OUT, 'parts'), { recursive: true, force: true });
-for (const { path, text } of outputFiles) {
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(isEntry(path) ? path : cjs(path), await written(path, text), {
-    mode: path.endsWith('main.js') ? 0o755 : 0o644,
-  });
+const account = {};
+for (const group of members.values()) {
+  const file = fileOf.get(group[0]);
+  let text = '';
+  for (const path of group) {
+    const code = await written(bundles.get(path));
+    text += isShared(path) ? asMember(path, code) : code;
+  }
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
+  const shown = (name) =>
+    [...new Set(group.flatMap((path) => bundles.get(path)[name].map((to) => fileOf.get(to))))]
+      .filter((to) => to !== file)
+      .map((to) => relative(OUT, to));
+  account[relative(OUT, file)] = {
+    bytes: text.length,
+    loads: shown('loads'),
+    later: shown('later'),
+    sources: group.flatMap((path) => Object.keys(bundles.get(path).inputs)),
+  };
 }
 const title = 'unskew contains code of these packages, under their licences.\n';
 writeFileSync(join(OUT, 'LICENSES.txt'), [title, ...licences()].join(`\n${'-'.repeat(80)}\n\n`));
-mkdirSync(join(ROOT, 'build'), { recursive: true });
-writeFileSync(join(ROOT, 'build/bundle.json'), JSON.stringify(metafile));
+writeFileSync(join(OUT, 'bundle.json'), JSON.stringify(account, undefined, 1));

@@ -1,5 +1,5 @@
-/** Every command, in the order in which help shows them. */
-import type { AnyCommand } from './command.ts';
+/** Every command, in the order in which help shows them, and the module with its work. */
+import type { AnyCommand, Declaration } from './command.ts';
 import { bench } from './commands/bench.ts';
 import { check } from './commands/check.ts';
 import { compile } from './commands/compile.ts';
@@ -10,14 +10,24 @@ import { rewrite } from './commands/rewrite.ts';
 import { run } from './commands/run.ts';
 import { strategies } from './commands/strategies.ts';
 
+type AnyWork = Awaited<ReturnType<AnyCommand['load']>>;
+
+const working = (declaration: Declaration, load: () => Promise<{ readonly work: AnyWork }>): AnyCommand => ({
+  ...declaration,
+  async load() {
+    await import('../runtime/node_platform.ts');
+    return (await load()).work;
+  },
+});
+
 export const commands: readonly AnyCommand[] = [
-  { ...inspect, load: async () => (await import('./work/inspect.ts')).work },
-  { ...rewrite, load: async () => (await import('./work/rewrite.ts')).work },
-  { ...run, load: async () => (await import('./work/run.ts')).work },
-  { ...check, load: async () => (await import('./work/check.ts')).work },
-  { ...bench, load: async () => (await import('./work/bench.ts')).work },
-  { ...strategies, load: async () => (await import('./work/strategies.ts')).work },
-  { ...explain, load: async () => (await import('./work/explain.ts')).work },
-  { ...compile, load: async () => (await import('./work/compile.ts')).work },
-  { ...opt, load: async () => (await import('./work/opt.ts')).work },
+  working(inspect, () => import('./work/inspect.ts')),
+  working(rewrite, () => import('./work/rewrite.ts')),
+  working(run, () => import('./work/run.ts')),
+  working(check, () => import('./work/check.ts')),
+  working(bench, () => import('./work/bench.ts')),
+  working(strategies, () => import('./work/strategies.ts')),
+  working(explain, () => import('./work/explain.ts')),
+  working(compile, () => import('./work/compile.ts')),
+  working(opt, () => import('./work/opt.ts')),
 ];

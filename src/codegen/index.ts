@@ -4,6 +4,7 @@ export { type CompiledModel, isCompiledFile, readCompiledFile, writeCompiledFile
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
 export * from './onednn/index.ts';
+export { type KernelChoice, kernelChoices } from './onednn/machine.ts';
 export { type OnnxRuntime, type OnnxRuntimeSession, onnxruntime, type PartWriter } from './onnxruntime/index.ts';
 export { type Fallback, fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
 export { PlanFamilies } from './plan_families.ts';
@@ -12,8 +13,6 @@ export { select } from './select.ts';
 export { type TargetName, targetDocs, targetNames, usualTarget } from './target_names.ts';
 export {
   defaultTarget,
-  type KernelChoice,
-  kernelChoices,
   resolveTarget,
   type TargetDescription,
   targetFor,

@@ -5,8 +5,6 @@ import type { Machine } from './onednn/machine.ts';
 import { targetOf } from './onednn/target.ts';
 import { type TargetName, targetNames, usualTarget } from './target_names.ts';
 
-export { type Isa, type KernelChoice, kernelChoices } from './onednn/machine.ts';
-
 const targets: Readonly<Record<TargetName, (machine: Machine) => Target>> = {
   symmetric: () => symmetric,
   onednn: (machine) => targetOf(machine),

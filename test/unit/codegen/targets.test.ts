@@ -1,7 +1,8 @@
 /** Targets by name and by machine: the zero points that each takes, and unknown names. */
 import { describe, expect, it } from 'vitest';
+import type { Isa } from '../../../src/codegen/onednn/machine.ts';
 import { targetNames } from '../../../src/codegen/target_names.ts';
-import { type Isa, resolveTarget } from '../../../src/codegen/targets.ts';
+import { resolveTarget } from '../../../src/codegen/targets.ts';
 import { compile, legalize } from '../../../src/index.ts';
 import { GraphBuilder } from '../../../src/ir/index.ts';
 import { nnRelu } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';

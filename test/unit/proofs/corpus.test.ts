@@ -2,8 +2,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, expect, it } from 'vitest';
+import type { Isa } from '../../../src/codegen/onednn/machine.ts';
 import { select } from '../../../src/codegen/select.ts';
-import { defaultTarget, type Isa, resolveTarget } from '../../../src/codegen/targets.ts';
+import { defaultTarget, resolveTarget } from '../../../src/codegen/targets.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import type { CertificateEntry } from '../../../src/passes/certificate.ts';
 import { legalizeFor } from '../../../src/passes/legalize.ts';
