@@ -121,6 +121,23 @@ it('of bytes, on the addon as on the interpreter', () => {
   );
 });
 
+it.each([
+  [0, 2, 3],
+  [2, 0, 3],
+  [2, 2, 0],
+])('of bytes, of %i steps, %i elements and %i inputs, on the interpreter', (steps, batch, size) => {
+  const of = { cell: 'lstm', direction: 'bidirectional', hidden: 4, hasBias: true, hasState: true, seed: 7 } as const;
+  const { graph, feeds } = dynamicGraphOf({
+    layer: { ...of, steps, batch, size },
+    type: 'u8',
+    hasZeros: true,
+    byColumn: false,
+  });
+  const [all, ...states] = graph.outputs.map((id) => interpret(graph, feeds)[id]);
+  expect(all.data.length).toBe(steps * 2 * batch * 4);
+  for (const state of states) expect(state.data.every(Number.isFinite)).toBe(true);
+});
+
 it('of bytes, written and read back', () => {
   fc.assert(
     fc.property(dynamic, (drawn) => {

@@ -16,17 +16,17 @@ interface Weights {
 }
 
 /** fl(fl(Σ (a − za)(w − zw))·fl(sa·sw)) of rows that are quantized by the range of all of them. */
-function product(values: Float32Array, { w, scale, zero }: Weights, direction: number): Float32Array {
+function product(values: Float32Array, rows: number, { w, scale, zero }: Weights, direction: number): Float32Array {
   const [directions, depth, columns] = w.shape;
   const own = dynamicParameters(values);
   const a = new Uint8Array(values.length);
   quantizeInto(values, own.scale, own.zeroPoint, 'u8', a);
   const of = (t: ITensor, j: number) =>
     Number(t.data[t.data.length === directions ? direction : direction * columns + j]);
-  const y = new Float32Array((values.length / depth) * columns);
+  const y = new Float32Array(rows * columns);
   for (let j = 0; j < columns; j++) {
     const [factor, zw] = [fl(own.scale * of(scale, j)), zero ? of(zero, j) : 0];
-    for (let row = 0; row * columns < y.length; row++) {
+    for (let row = 0; row < rows; row++) {
       let sum = 0;
       for (let k = 0; k < depth; k++)
         sum += (a[row * depth + k] - own.zeroPoint) * (Number(w.data[(direction * depth + k) * columns + j]) - zw);
@@ -42,7 +42,7 @@ function expect(name: string, shape: Shape | undefined, wanted: Shape, refuse: R
   if (!fits) refuse(`${name} should be [${wanted.join(', ')}], but is [${shape.join(', ')}]`, name);
 }
 
-/** com.microsoft DynamicQuantizeLSTM with the usual functions: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md */
+/** com.microsoft DynamicQuantizeLSTM with the usual functions: https://github.com/microsoft/onnxruntime/blob/main/docs/ContribOperators.md (which divides a batch among its threads and quantizes each part by itself; this is its result on one) */
 export const qnnDynamicLstm = defineOp({
   name: 'qnn.dynamic_lstm',
   doc: `nn.lstm whose products are those of qnn.dynamic_quantize: with P(v, w) = fl(fl(Σ (a − za)(w − zw))·fl(sa·sw)), v quantized to a by the range of all its elements, s = fl(fl(P(x, w) + P(h, r)) + fl(bW + bR)), x of all steps at once, h of each step and all elements of the batch. Gates i, o, f, c: c' = σ(s_f)·c + σ(s_i)·tanh(s_c), h' = σ(s_o)·tanh(c'). x: [T,B,I], w: [D,I,4H], r: [D,H,4H], their scales and zero points (0 when absent) [D] or [D,4H], bias: [D,8H], h, c: [D,B,H]; y: [T,D,B,H], all h'; lastH, lastC: [D,B,H].`,
@@ -87,11 +87,11 @@ export const qnnDynamicLstm = defineOp({
     const [lastH, lastC] = [h, c].map((t) => (t ? t.data.slice() : new Float32Array(directions * batch * hidden)));
     for (let d = 0; d < directions; d++) {
       const half = (from: number, i: number) => (bias ? bias.data[d * 2 * gates + from + i] : 0);
-      const inputs = product(x.data, { w, scale: sw, zero: zw }, d);
+      const inputs = product(x.data, steps * batch, { w, scale: sw, zero: zw }, d);
       const own = (of: Float32Array) => of.subarray(d * batch * hidden, (d + 1) * batch * hidden);
       for (let i = 0; i < steps; i++) {
         const t = direction === 'reverse' || d === 1 ? steps - 1 - i : i;
-        const products = product(own(lastH), { w: r, scale: sr, zero: zr }, d);
+        const products = product(own(lastH), batch, { w: r, scale: sr, zero: zr }, d);
         for (let b = 0; b < batch; b++) {
           const sums = products.slice(b * gates, (b + 1) * gates).map((p, j) => {
             const sum = fl(inputs[(t * batch + b) * gates + j] + p);
