@@ -10,14 +10,18 @@ const MOST_BYTES = 2 ** 28;
 /** So many earlier sets of sizes are compared with a new one, at most and at least. */
 const MOST_SEEN = 16;
 const LEAST_SEEN = 2;
+/** So often families are looked for in vain. */
+const MOST_FAILURES = 12;
 
 export class PlanFamilies {
   readonly graph: Graph;
   readonly backends: readonly Backend[];
   #classes: SizeClasses | undefined;
   readonly #families: PlanFamily[] = [];
-  /** Of families that were looked for: their symbols, the other sizes, the class. */
-  readonly #tried = new Set<string>();
+  /** Of families that were looked for: their symbols, the other sizes, the class, the remainders; how often their sizes were asked for. */
+  readonly #asked = new Map<string, number>();
+  readonly #steps = new Map<string, number | undefined>();
+  #failures = 0;
   readonly #seen: Sizes[] = [];
 
   /** @param backends in the order in which they are asked */
@@ -56,11 +60,25 @@ export class PlanFamilies {
     if (symbols === undefined) return undefined;
     this.#classes ??= new SizeClasses(this.graph);
     const fixed = [...sizes].filter(([symbol]) => !symbols.includes(symbol));
-    const key = JSON.stringify([symbols, fixed, this.#classes.of(sizes)]);
-    if (this.#tried.has(key)) return undefined;
-    this.#tried.add(key);
+    const of = JSON.stringify([symbols, fixed, this.#classes.of(sizes)]);
+    const step = this.#stepOf(of, sizes, symbols);
+    if (step === undefined || this.#failures >= MOST_FAILURES) return undefined;
+    const remainders = symbols.map((symbol) => (sizes.get(symbol) ?? 0) % step);
+    const key = `${of} ${remainders}`;
+    const asked = (this.#asked.get(key) ?? 0) + 1;
+    this.#asked.set(key, asked);
+    // those of one remainder may be few
+    if (asked !== (step === 1 ? 1 : LEAST_SEEN + 1)) return undefined;
     const family = PlanFamily.of(this.graph, this.backends, this.#classes, sizes, symbols);
     if (family) this.#families.push(family);
+    else this.#failures++;
     return family?.at(sizes);
+  }
+
+  /** Found once: it takes some milliseconds where there is no family. */
+  #stepOf(of: string, sizes: Sizes, symbols: readonly string[]): number | undefined {
+    this.#classes ??= new SizeClasses(this.graph);
+    if (!this.#steps.has(of)) this.#steps.set(of, PlanFamily.stepOf(this.graph, this.#classes, sizes, symbols));
+    return this.#steps.get(of);
   }
 }

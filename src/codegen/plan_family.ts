@@ -2,6 +2,8 @@
  * The plans of one graph at all sizes of a class, found from a few of them. Every number of a plan (extents, strides, bytes) is a polynomial of the
  * sizes, because lowerings multiply sizes, divide products of sizes by their factors, and add. Every decision of theirs asks whether sizes are
  * equal, which a class settles, or compares a size with a limit, which is the same for all sizes of a range when it is the same at its ends.
+ * Behind windows with a step, sizes are quotients rounded down: polynomials of sizes with one remainder by the product of the steps. The family
+ * then has the sizes with this remainder.
  *
  * A family is given up where the plans that it is found from differ in more than numbers, and where the plans at the ends of the range, which it is
  * not found from, are others than it says.
@@ -18,10 +20,15 @@ const DEGREE = 3;
 const MOST_SYMBOLS = 2;
 /** Where the search for the first sizes begins: most sizes of a network that are known are no neighbours of these. */
 const FIRST_BASE = 59;
+/** By how much neighbours of a family differ: products of the steps of windows. */
+const STEPS = [1, 2, 4, 8, 16, 32, 64];
+/** Where the search for the lower end of the range begins, one after the other: small images have windows that are wider than them. */
+const LOWEST = [2, 64, 256];
 /** Where the search for the upper end of the range begins, one after the other. */
 const HIGHEST = [4096, 2048, 1024, 512, 256, 128];
 /** So many points are looked at in a search; each takes a few microseconds. */
 const TRIES = 400;
+const FEW_TRIES = 50;
 
 interface Sample {
   readonly part: Part;
@@ -38,6 +45,7 @@ export class PlanFamily {
   readonly #class: string;
   readonly #fixed: Sizes;
   readonly #symbols: readonly string[];
+  readonly #lattice: Lattice;
   readonly #range: Range;
   readonly #part: Part;
   readonly #form: PlanForm;
@@ -45,6 +53,7 @@ export class PlanFamily {
 
   private constructor(
     { classes, class: own, fixed, symbols }: Space,
+    lattice: Lattice,
     range: Range,
     { part, form }: Sample,
     numbers: SimplexPolynomials,
@@ -53,6 +62,7 @@ export class PlanFamily {
     this.#class = own;
     this.#fixed = fixed;
     this.#symbols = symbols;
+    this.#lattice = lattice;
     this.#range = range;
     this.#part = part;
     this.#form = form;
@@ -74,23 +84,30 @@ export class PlanFamily {
     if (own === undefined || symbols.length === 0 || symbols.length > MOST_SYMBOLS) return undefined;
     const space: Space = { graph, backends, classes, class: own, fixed: sizes, symbols };
     const indices = simplex(symbols.length, DEGREE);
-    const base = baseOf(space, indices);
-    if (base === undefined) return undefined;
-    const points = indices.map((index) => moved(base, index));
-    const low = firstPoint(
-      (i) => base.map((_, k) => 2 + k + i),
-      (point) => isOfClass(space, point),
+    const lattice = latticeOf(space, indices);
+    if (lattice === undefined) return undefined;
+    const samples = samplesOf(
+      space,
+      indices.map((index) => pointAt(lattice, index)),
     );
-    if (low === undefined || !growEvenly(space, base, indices, low)) return undefined;
-    const samples = samplesOf(space, points);
     if (samples === undefined) return undefined;
-    const numbers = new SimplexPolynomials(
-      base,
+    const numbers = polynomialsOf(
       indices,
       samples.map(({ form }) => form.numbers),
     );
-    const range = rangeFrom(space, low, numbers, samples[0]);
-    return range && new PlanFamily(space, range, samples[0], numbers);
+    const range = rangeFrom(space, lattice, numbers, samples[0]);
+    return range && new PlanFamily(space, lattice, range, samples[0], numbers);
+  }
+
+  /**
+   * By how much sizes of a family differ at least, and so by what their remainders are equal; undefined where there is no family. It takes
+   * no plan.
+   */
+  static stepOf(graph: Graph, classes: SizeClasses, sizes: Sizes, symbols: readonly string[]): number | undefined {
+    const own = classes.of(sizes);
+    if (own === undefined || symbols.length === 0 || symbols.length > MOST_SYMBOLS) return undefined;
+    const space = { graph, backends: [], classes, class: own, fixed: sizes, symbols };
+    return latticeOf(space, simplex(symbols.length, DEGREE))?.step;
   }
 
   /** The plan at these sizes; undefined where they are not of the family. */
@@ -101,7 +118,10 @@ export class PlanFamily {
     const { low, high } = this.#range;
     if (point.some((size, k) => size < low[k] || size > high[k])) return undefined;
     if (this.#classes.of(sizes) !== this.#class) return undefined;
-    return { part: this.#part, plan: this.#form.with(this.#numbers.at(point)) };
+    const index = indexOf(this.#lattice, point);
+    return index.every(Number.isInteger)
+      ? { part: this.#part, plan: this.#form.with(this.#numbers.at(index)) }
+      : undefined;
   }
 }
 
@@ -115,7 +135,24 @@ interface Space {
   readonly symbols: readonly string[];
 }
 
-const moved = (base: readonly number[], index: readonly number[]): number[] => base.map((n, k) => n + index[k]);
+/** Points `step` apart. */
+interface Lattice {
+  readonly base: readonly number[];
+  readonly step: number;
+}
+
+const pointAt = ({ base, step }: Lattice, index: readonly number[]): number[] =>
+  base.map((n, k) => n + step * index[k]);
+
+const indexOf = ({ base, step }: Lattice, point: readonly number[]): number[] =>
+  point.map((n, k) => (n - base[k]) / step);
+
+const polynomialsOf = (indices: readonly (readonly number[])[], values: readonly Float64Array[]): SimplexPolynomials =>
+  new SimplexPolynomials(
+    indices[0].map(() => 0),
+    indices,
+    values,
+  );
 
 const sizesAt = ({ fixed, symbols }: Pick<Space, 'fixed' | 'symbols'>, point: readonly number[]): Map<string, number> =>
   new Map([...fixed, ...symbols.map((symbol, k) => [symbol, point[k]] as const)]);
@@ -129,54 +166,70 @@ const isAllowed = ({ graph, symbols }: Space, point: readonly number[]): boolean
     return point[k] >= min && point[k] <= max;
   });
 
-/** A point around which all points of the simplex are of the class. */
-function baseOf(space: Space, indices: readonly (readonly number[])[]): number[] | undefined {
-  return firstPoint(
-    (i) => space.symbols.map((_, k) => FIRST_BASE + 13 * k + i),
-    (base) => indices.every((index) => isOfClass(space, moved(base, index))),
-  );
+/**
+ * The points of the class, with the remainders of the sizes that are asked for, on which the sizes of the graph are polynomials; undefined where
+ * there are none. Plans, which take long, would tell no more.
+ */
+function latticeOf(space: Space, indices: readonly (readonly number[])[]): Lattice | undefined {
+  for (const step of STEPS) {
+    const base = firstPoint(
+      (i) => space.symbols.map((symbol, k) => alike(space, symbol, step, FIRST_BASE + (13 * k + i) * step)),
+      (point) => indices.every((index) => isOfClass(space, pointAt({ base: point, step }, index))),
+      step === 1 ? TRIES : FEW_TRIES,
+    );
+    if (base === undefined) continue;
+    if (growEvenly(space, { base, step }, indices)) return { base, step };
+  }
+  return undefined;
 }
 
-/**
- * True when the sizes of the graph themselves are polynomials. Those behind windows with a step are not, and plans, which take long, would tell
- * no more.
- */
-function growEvenly(
-  space: Space,
-  base: readonly number[],
-  indices: readonly (readonly number[])[],
-  other: readonly number[],
-): boolean {
-  const valuesAt = (point: readonly number[]) => space.classes.valuesAt(sizesAt(space, point)) ?? new Float64Array();
-  const found = new SimplexPolynomials(
-    base,
-    indices,
-    indices.map((index) => valuesAt(moved(base, index))),
-  );
-  return sameNumbers(valuesAt(other), found.at(other));
+/** The least size from `least` on that leaves the remainder by `step` which the size of a symbol leaves. */
+function alike({ fixed }: Space, symbol: string, step: number, least: number): number {
+  const remainder = ((fixed.get(symbol) ?? 0) - least) % step;
+  return least + (remainder < 0 ? remainder + step : remainder);
+}
+
+/** Points at an end of the range, from `first` on in the given direction. */
+const candidates =
+  (space: Space, { step }: Lattice, first: number, direction: 1 | -1) =>
+  (i: number): number[] =>
+    space.symbols.map((symbol, k) => alike(space, symbol, step, first + direction * (k + i) * step));
+
+/** True when the sizes of the graph are polynomials on a lattice: those behind windows with a step are not where the step is too small. */
+function growEvenly(space: Space, lattice: Lattice, indices: readonly (readonly number[])[]): boolean {
+  const valuesAt = (index: readonly number[]) =>
+    space.classes.valuesAt(sizesAt(space, pointAt(lattice, index))) ?? new Float64Array();
+  const found = polynomialsOf(indices, indices.map(valuesAt));
+  // 19 and 38 leave every remainder by a power of 2 that their neighbours leave
+  const others = [4, 5, 6, 7, 19, 38].map((far) => space.symbols.map((_, k) => far + k * (far % 3)));
+  return others.every((index) => sameNumbers(valuesAt(index), found.at(index)));
 }
 
 const sameNumbers = (a: Float64Array, b: Float64Array): boolean => a.every((number, i) => Object.is(number, b[i]));
 
 /** The range in which the family holds: plans at its ends have the form and the numbers that it says. */
-function rangeFrom(
-  space: Space,
-  low: readonly number[],
-  numbers: SimplexPolynomials,
-  first: Sample,
-): Range | undefined {
+function rangeFrom(space: Space, lattice: Lattice, numbers: SimplexPolynomials, first: Sample): Range | undefined {
   const holdsAt = (point: readonly number[]): boolean => {
     const [sample] = samplesOf(space, [point]) ?? [];
-    return sample !== undefined && sameForm(sample, first) && sameNumbers(sample.form.numbers, numbers.at(point));
-  };
-  if (!holdsAt(low)) return undefined;
-  for (const highest of HIGHEST) {
-    const high = firstPoint(
-      (i) => low.map((_, k) => highest - k - i),
-      (point) => isOfClass(space, point),
-      8,
+    return (
+      sample !== undefined &&
+      sameForm(sample, first) &&
+      sameNumbers(sample.form.numbers, numbers.at(indexOf(lattice, point)))
     );
-    if (high?.every((size, k) => size >= low[k]) && holdsAt(high)) return { low, high };
+  };
+  const endFrom = (start: number, direction: 1 | -1, tries?: number): number[] | undefined => {
+    const point = firstPoint(candidates(space, lattice, start, direction), (p) => isOfClass(space, p), tries);
+    return point && holdsAt(point) ? point : undefined;
+  };
+  const low = firstOf(LOWEST, (lowest) => endFrom(lowest, 1));
+  const high = low && firstOf(HIGHEST, (highest) => endFrom(highest, -1, 8));
+  return low && high?.every((size, k) => size >= low[k]) ? { low, high } : undefined;
+}
+
+function firstOf<A, B>(all: readonly A[], found: (a: A) => B | undefined): B | undefined {
+  for (const a of all) {
+    const b = found(a);
+    if (b !== undefined) return b;
   }
   return undefined;
 }

@@ -7,12 +7,14 @@ import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
 import { nnConcat, nnReshape, nnShape, nnTranspose } from '../../src/ir/ops/nn_movement.op.ts';
 import { nnLayerNorm } from '../../src/ir/ops/nn_norm.op.ts';
+import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import { nnRange } from '../../src/ir/ops/nn_range.op.ts';
 import { nnReduceMean } from '../../src/ir/ops/nn_reduce.op.ts';
 import { nnSlice } from '../../src/ir/ops/nn_slice.op.ts';
 import { nnSoftmax } from '../../src/ir/ops/nn_softmax.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
+import { qnnGlobalAveragePool } from '../../src/ir/ops/qnn_global_average_pool.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { openHere } from '../../src/runtime/backends.ts';
 import { compileGraph } from '../../src/runtime/compile.ts';
@@ -76,6 +78,31 @@ function convolution(): Graph {
   return b.finish([b.emit(qnnConv, { x: image.y, w, zx: image.zp, zw: b.constant(bytes([70], 5)) }, attrs)]);
 }
 
+/** Windows with a step of 2, twice, and a mean, whose factor is a quotient of the sizes. */
+function strided(): Graph {
+  const b = new GraphBuilder();
+  const quantized = (seed: number) => ({
+    sx: b.scalar('f32', 0.1 + seed / 8),
+    zx: b.scalar('u8', 7),
+    sy: b.scalar('f32', 0.17),
+    zy: b.scalar('u8', 40),
+  });
+  const steps = { strides: [2, 2], dilations: [1, 1], pads: [1, 1, 1, 1] };
+  const window = { ...steps, kernel: [3, 3] };
+  const x = b.input('image', 'u8', ['batch', 16, 'length', 9]);
+  const w = b.constant(
+    tensor(
+      's8',
+      Int8Array.from({ length: 24 * 16 * 9 }, (_, i) => ((i * 37) % 256) - 128),
+      [24, 16, 3, 3],
+    ),
+  );
+  const sums = b.emit(qnnConv, { x, w, zx: b.scalar('u8', 7) }, { ...steps, group: 1 });
+  const halved = b.emit(nnMaxPool, { x }, window);
+  const mean = b.emit(qnnGlobalAveragePool, { x: b.emit(nnMaxPool, { x: halved }, window), ...quantized(1) });
+  return b.finish([sums, mean]);
+}
+
 const sizes = fc.record({ batch: fc.integer({ min: 1, max: 5 }), length: fc.integer({ min: 3, max: 30 }) });
 
 describe.each([
@@ -107,4 +134,22 @@ describe.each([
     );
     expect(members).toBeGreaterThan(10);
   });
+});
+
+it('windows with a step, at sizes of every remainder, give what the interpreter gives', () => {
+  const { graph } = compileGraph(strided(), { threads: 1 });
+  const families = new PlanFamilies(graph, openHere(['onednn'], 1));
+  let members = 0;
+  for (let i = 0; i < 48; i++) {
+    const bound = new Map([
+      ['batch', 2],
+      ['length', 26 + ((i * 7) % 48)],
+    ]);
+    const feeds = feedsOf(specialize(graph, bound), { pattern: 'random', seed: i });
+    const executable = Executable.at(families, bound);
+    expect(executable.runSync(feeds)).toEqual(interpret(graph, feeds));
+    executable.dispose();
+    if (families.memberAt(bound)) members++;
+  }
+  expect(members).toBeGreaterThan(30);
 });

@@ -1,7 +1,9 @@
 /** A native plan as numbers in a form: the template of its session, the buffers of its arena, the shapes of its results. */
+import { assert } from '../../diagnostics/index.ts';
 import type { Node, StaticType } from '../../ir/index.ts';
 import type { Plan, PlanForm } from '../backend.ts';
 import type { Arenas, OneDnnBinding, SessionTemplate } from './binding.ts';
+import { type Follower, followersOf } from './kernels/following.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import type { Recording } from './recorder.ts';
@@ -14,6 +16,8 @@ export class NativeForm implements PlanForm {
   readonly #template: SessionTemplate;
   /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
   readonly #ofTemplate: number;
+  readonly #border: number;
+  readonly #followers: readonly Follower[];
   /** Of the placement of buffers, as it was last. */
   #order: number[] | undefined;
 
@@ -30,6 +34,15 @@ export class NativeForm implements PlanForm {
     this.#template = binding.sessionTemplate(recording.spec, arenas);
     const numbers = this.#template.numbers();
     this.#ofTemplate = numbers.length;
+    const { inputBytes, outputBytes, commands } = recording.spec;
+    const { followers, count } = followersOf(
+      commands.flatMap((command) => (command.kind === 'kernel' ? [command.kernel] : [])),
+    );
+    this.#border = inputBytes.length + outputBytes.length;
+    assert(this.#border + count === numbers.length, 'the addon counts the numbers of kernels as JavaScript does');
+    this.#followers = followers;
+    // what follows from other numbers is no polynomial, and is made of these in a plan of other sizes
+    for (const { at } of followers) numbers[this.#border + at] = 0;
     const bytes = recording.arena.map((buffer) => buffer.bytes);
     this.numbers = Float64Array.of(...numbers, ...bytes, ...types.flatMap(({ shape }) => shape));
   }
@@ -51,20 +64,22 @@ export class NativeForm implements PlanForm {
   }
 
   with(numbers: Float64Array): Plan {
-    const { arena, places, spec, labels } = this.#recording;
+    const { arena, places, labels } = this.#recording;
     let at = this.#ofTemplate;
     const buffers = arena.map(({ first, last }): Lifetime => ({ first, last, bytes: numbers[at++] }));
     const types = this.#types.map(({ dtype, shape }): StaticType => ({ dtype, shape: shape.map(() => numbers[at++]) }));
     this.#order ??= buffers.map((_, i) => i);
     const { offsets, bytes } = planMemory(buffers, undefined, this.#order);
-    const border = numbers.subarray(0, spec.inputBytes.length + spec.outputBytes.length);
+    const border = numbers.subarray(0, this.#border);
+    const own = numbers.slice(0, this.#ofTemplate);
+    for (const { at, from, value } of this.#followers) own[this.#border + at] = value(own[this.#border + from]);
     return {
       ...bytesOfPlan(bytes, [...border], labels.length),
       open: () =>
         open(
           { nodes: this.#nodes, labels, types },
           this.#template.session({
-            numbers: numbers.subarray(0, this.#ofTemplate),
+            numbers: own,
             offsets: Float64Array.from(places, (place) => offsets[place]),
             arenaBytes: bytes,
           }),

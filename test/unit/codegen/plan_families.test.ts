@@ -4,6 +4,7 @@ import type { Backend, Plan, PlanForm } from '../../../src/codegen/backend.ts';
 import { PlanFamilies } from '../../../src/codegen/plan_families.ts';
 import { type Graph, GraphBuilder, typeOf } from '../../../src/ir/index.ts';
 import { nnAbs } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
+import { nnMaxPool } from '../../../src/ir/ops/nn_pool.op.ts';
 import { portableBackend } from '../../../src/runtime/backends.ts';
 
 /** A network over [n, 12, m]. */
@@ -12,13 +13,20 @@ function network(): Graph {
   return b.finish([b.emit(nnAbs, { x: b.input('x', 'f32', ['n', 12, 'm']) })]);
 }
 
+/** A network over [1, n, 1, m] whose windows have a step of 4 along m. */
+function strided(): Graph {
+  const b = new GraphBuilder();
+  const window = { kernel: [1, 4], strides: [1, 4], dilations: [1, 1], pads: [0, 1, 0, 1] };
+  return b.finish([b.emit(nnMaxPool, { x: b.input('x', 'f32', [1, 'n', 1, 'm']) }, window)]);
+}
+
 interface Known {
   readonly numbers: readonly number[];
   readonly kind?: string;
 }
 
 /** Plans that are `known` of the sizes; `asked` are the sizes for which one was made. */
-function families(known: (n: number, m: number) => Known) {
+function families(known: (n: number, m: number) => Known, graph = network()) {
   const asked: string[] = [];
   const formOf = ({ numbers, kind = '' }: Known): PlanForm & { readonly kind: string } => ({
     kind,
@@ -36,12 +44,13 @@ function families(known: (n: number, m: number) => Known) {
     ...portableBackend,
     accepts: () => undefined,
     plan({ graph }) {
-      const [n, , m] = typeOf(graph, graph.inputs[0]).shape as number[];
+      const { shape } = typeOf(graph, graph.inputs[0]);
+      const [n, , m] = (shape.length === 4 ? shape.slice(1) : shape) as number[];
       asked.push(`${n} ${m}`);
       return planOf(known(n, m));
     },
   };
-  const made = new PlanFamilies(network(), [backend]);
+  const made = new PlanFamilies(graph, [backend]);
   const at = (n: number, m: number): number | undefined =>
     made.memberAt(
       new Map([
@@ -108,6 +117,20 @@ describe('PlanFamilies', () => {
       at(1, 50);
       expect([at(1, 41), at(1, 42)]).toEqual([undefined, undefined]);
     }
+  });
+
+  it('windows with a step: sizes with one remainder, of which the third begins a family', () => {
+    const { at, asked } = families((n, m) => ({ numbers: [100 * n + Math.floor((m - 2) / 4)] }), strided());
+    const known = (m: number) => 3000 + Math.floor((m - 2) / 4);
+    expect([40, 45, 41, 50, 43].map((m) => at(30, m))).toEqual(Array(5).fill(undefined)); // too few of any remainder
+    expect(asked).toEqual([]);
+    expect(at(30, 49)).toBe(undefined);
+    expect(at(30, 57)).toBe(known(57));
+    const before = asked.length;
+    for (const m of [61, 101, 2001, 65]) expect(at(30, m)).toBe(known(m));
+    expect(asked.length).toBe(before);
+    expect(at(30, 62)).toBe(undefined);
+    expect(asked.every((sizes) => Number(sizes.split(' ')[1]) % 4 === 1)).toBe(true);
   });
 
   it('a limit of the back end at sizes that no run has is not an error', () => {

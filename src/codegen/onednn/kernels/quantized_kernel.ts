@@ -1,5 +1,7 @@
 /** Kernels over quantized tensors. */
+
 import type { ByteType } from '../../../ir/index.ts';
+import type { Following, follows } from './following.ts';
 import type { ChannelSlice, PoolWindows } from './native_types.ts';
 
 /**
@@ -174,6 +176,7 @@ export type QuantizedKernel =
       readonly sourceZeroPoint: number;
       readonly multiplier: number;
       readonly zeroPoint: number;
+      readonly [follows]?: Following;
     }
   /** Bytes [outer, length, inner] along `length`, by numerics/qlinear_softmax.ts; arguments source, `table` f32[256], destination. In place. */
   | {

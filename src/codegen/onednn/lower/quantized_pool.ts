@@ -27,6 +27,7 @@ import {
   torchAverageMultiplier,
   xnnpackReduction,
 } from '../../../numerics/index.ts';
+import { follows } from '../kernels/following.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
 import type { Lowering } from './lowering.ts';
 import { poolWindows } from './pool_windows.ts';
@@ -37,6 +38,8 @@ type GlobalPool = View<typeof qnnGlobalAveragePool>;
 /** y = sat(rne(fl(Σ(x − sourceZeroPoint)·factor)) + zeroPoint): the kernel's. */
 interface Mean {
   readonly factor: number;
+  /** The factor for another number of positions; absent where it is looked for. */
+  readonly factorOf?: (size: number) => number;
   readonly sourceZeroPoint: number;
   readonly zeroPoint: number;
 }
@@ -48,7 +51,7 @@ const globalPool = (pool: Pool, r: Recorder, mean: Mean): void =>
 function sumInto(
   { x }: Pool,
   r: Recorder,
-  { factor, sourceZeroPoint, zeroPoint }: Mean,
+  { factor, factorOf, sourceZeroPoint, zeroPoint }: Mean,
   type: ByteType | 's32',
   destination: Buffer,
 ): void {
@@ -64,6 +67,7 @@ function sumInto(
       sourceZeroPoint,
       multiplier: factor,
       zeroPoint,
+      ...(factorOf && { [follows]: { number: 'multiplier', from: 'spatial', value: factorOf } }),
     },
     { source: r.use(x, 'channels-last'), destination },
   );
@@ -83,10 +87,13 @@ function endsOf(graph: Graph, { x, sx, zx, sy, zy }: Pool) {
 /** A factor that has been worked out before, and rounds as the kernel does. */
 function meanBy(graph: Graph, pool: Pool, multiplierOf: (sx: number, sy: number, size: number) => Multiplier) {
   const ends = endsOf(graph, pool);
-  const multiplier = ends && multiplierOf(ends.scaleX, ends.scaleY, ends.size);
-  return ends && multiplier?.arithmetic === 'f32'
-    ? { factor: multiplier.factor, sourceZeroPoint: ends.zeroX, zeroPoint: ends.zeroY }
-    : undefined;
+  if (ends === undefined) return undefined;
+  const factorOf = (size: number): number => {
+    const multiplier = multiplierOf(ends.scaleX, ends.scaleY, size);
+    return multiplier.arithmetic === 'f32' ? multiplier.factor : Number.NaN;
+  };
+  const factor = factorOf(ends.size);
+  return Number.isNaN(factor) ? undefined : { factor, factorOf, sourceZeroPoint: ends.zeroX, zeroPoint: ends.zeroY };
 }
 
 const rangeOf = (graph: Graph, x: ValueId) => {
