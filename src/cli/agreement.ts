@@ -111,7 +111,9 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
     const isOnce = engine === 'compiled' && leadsToStep(specialized, node.results[0]);
     const results = evaluateBounded(node, operands, isOnce ? (group?.isProduct ? 'grouped' : 'once') : engine);
     for (const [i, id] of node.results.entries()) {
-      const found = seen.get(id);
+      const named = seen.get(id);
+      // a written file may give the name to a value of another type (sums of integers, where the floats are gone)
+      const found = named && (outputs.has(id) || sameType(results[i].tensor, named)) ? named : undefined;
       values.set(id, found === undefined ? results[i] : { tensor: found });
       if (found === undefined) continue;
       const outside = outsideOf(results[i], found);
