@@ -128,7 +128,7 @@ describe('threads that compute', () => {
     const [waited, settled] = process_(`
       const binding = require(addon);
       const count = 4_000_000, table = { space: 'constant', memory: binding.memory(new Uint8Array(256)) };
-      const commands = Array.from({ length: 400 }, () => ({ kind: 'kernel', kernel: { name: 'lut', count },
+      const commands = Array.from({ length: 4000 }, () => ({ kind: 'kernel', kernel: { name: 'lut', count },
         arguments: { source: { space: 'input', index: 0 }, destination: { space: 'output', index: 0 }, table } }));
       const session = binding.session({ threads: 2, arenaBytes: 0, inputBytes: [count], outputBytes: [count], commands });
       const runs = [1, 2].map(() => session.run([new Uint8Array(count)]));
