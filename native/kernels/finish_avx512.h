@@ -34,7 +34,7 @@ class Finish {
         zero_point_(_mm512_set1_epi16(static_cast<int16_t>(end.after))),
         low_bytes_(_mm512_set1_epi8(static_cast<char>(to.low))),
         high_bytes_(_mm512_set1_epi8(static_cast<char>(to.high))),
-        clamps_(to.high - to.low != 255) {}
+        clamps_(int64_t{to.high} - to.low != 255) {}
 
   // kCount vectors of accumulators as bytes: of every lane of 16 bytes, four come from each vector (bytes beyond kCount
   // are

@@ -62,7 +62,8 @@ struct Between {
     for (const Column* at = columns; at < columns + count; at++, to += inner) {
       const Pair weights = at->weights;
       for (int64_t i = 0; i < inner; i += kRun) {
-        uint32_t left[kRun], right[kRun];
+        // g++ 12 takes both for aligned, also where the sanitizer keeps them apart from the stack
+        alignas(64) uint32_t left[kRun], right[kRun];
         std::memcpy(left, row + at->left + i, sizeof left);
         std::memcpy(right, row + at->right + i, sizeof right);
         uint8_t values[kRun];
