@@ -4,10 +4,10 @@ import { describe, expect, it } from 'vitest';
 import { writeModel } from '../support/onnx.ts';
 
 const STEPS = 80;
-const MEBIBYTES = 4;
+const MEBIBYTES = 8;
 const size = MEBIBYTES * 2 ** 17;
 
-/** Steps of 4 MiB that the addon and the interpreter compute in turns. */
+/** Steps of 8 MiB that the addon and the interpreter compute in turns. */
 const chain = (): Uint8Array =>
   writeModel({
     inputs: [{ name: 'x0', type: 'float64', dims: [size] }],
@@ -19,7 +19,7 @@ const chain = (): Uint8Array =>
     })),
   });
 
-/** The mebibytes by which a process grows that runs the chain three times. */
+/** The mebibytes by which a process grows that runs the chain twice. */
 function grownBy(how: 'run' | 'runSync'): number {
   const script = `
     const { compile } = await import(${JSON.stringify(new URL('../../src/index.ts', import.meta.url).href)});
@@ -27,7 +27,7 @@ function grownBy(how: 'run' | 'runSync'): number {
     const x0 = { type: 'float64', data: new Float64Array(${size}).fill(0.5), dims: [${size}] };
     const peak = () => process.resourceUsage().maxRSS / 1024;
     const before = peak();
-    for (let i = 0; i < 3; i++) await model.${how}({ x0 });
+    for (let i = 0; i < 2; i++) await model.${how}({ x0 });
     if (model.fallbacks.length !== ${STEPS / 2}) throw new Error('the steps are not computed in turns');
     console.log(peak() - before);`;
   const { stdout, stderr, status } = spawnSync(
@@ -41,6 +41,6 @@ function grownBy(how: 'run' | 'runSync'): number {
 
 describe.each(['run', 'runSync'] as const)('%s', (how) => {
   it(`of ${STEPS} steps takes the memory of some of them`, { timeout: 120_000 }, () => {
-    expect(grownBy(how)).toBeLessThan(STEPS * MEBIBYTES * 0.75);
+    expect(grownBy(how)).toBeLessThan(STEPS * MEBIBYTES * 0.7);
   });
 });
