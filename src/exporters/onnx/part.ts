@@ -54,6 +54,11 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
     if (producer && isCarriedInitializer(producer)) kept.add(producer.id);
   }
   const { file } = origin;
+  const apart = [...kept].find((name) => file.graph.initializers.get(name)?.external !== undefined);
+  if (apart !== undefined)
+    fail('U2008', 'a constant in a file of its own, of a type that is not understood, cannot be handed over', {
+      input: apart,
+    });
   const owners = ownersIn(graph);
   const indices = nodes.flatMap(({ id }) => owners.get(id) ?? []);
   const emitted = emitGraph(alone, {
