@@ -1,5 +1,5 @@
-// Memory that sessions compute in, one after the other: those of several sizes of a model have one arena as long as none of them
-// runs beside another one.
+// Memory that sessions compute in, one after the other: sessions of several sizes of a model share one arena as long as
+// none of them runs beside another one.
 #pragma once
 
 #include <memory>
@@ -18,8 +18,8 @@ class ArenaPool {
   Arena take(int64_t bytes);
   void give(Arena arena);
 
-  // A session that needs so many bytes comes and goes; `enter` returns by how much that is more than any other one needs. There are at most as many idle arenas as sessions, and none when they
-  // have all gone.
+  // A session that needs so many bytes comes and goes; `enter` returns by how much it needs more than any other one. The
+  // pool has at most as many idle arenas as sessions, and none when all sessions have gone.
   int64_t enter(int64_t bytes);
   void leave(int64_t bytes);
 

@@ -73,8 +73,7 @@ export function partition<B extends Backend>(graph: Graph, backends: readonly B[
   for (const id of graph.outputs) lastRead.set(id, parts.length);
   return parts.map((part, index) => ({
     ...part,
-    graph,
-    ...borderOf(graph, part.nodes, (id) => (lastRead.get(id) ?? 0) > index),
+    ...regionOf(graph, part.nodes, (id) => (lastRead.get(id) ?? 0) > index),
   }));
 }
 
@@ -96,7 +95,7 @@ function firstThatTakes(
 export function wholeOf(graph: Graph): Region {
   const nodes = topologicalOrder(graph).order;
   const isOutput = new Set<ValueId>(graph.outputs);
-  return { graph, nodes, ...borderOf(graph, nodes, (id) => isOutput.has(id)) };
+  return regionOf(graph, nodes, (id) => isOutput.has(id));
 }
 
 /** Constants that stand as nodes. */
@@ -104,16 +103,15 @@ const carriedInitializers = once(
   (graph): ReadonlySet<ValueId> => new Set(nodesOf(graph).flatMap((n) => (isCarriedInitializer(n) ? n.results : []))),
 );
 
-function borderOf(
-  graph: Graph,
-  nodes: readonly Node[],
-  isReadLater: (id: ValueId) => boolean,
-): Pick<Region, 'inputs' | 'outputs'> {
+/** The nodes with the values that cross their border. */
+export function regionOf(graph: Graph, nodes: readonly Node[], isReadLater: (id: ValueId) => boolean): Region {
   const made = new Set(nodes.flatMap((n) => n.results));
   const read = new Set(nodes.flatMap((n) => n.operands));
   const initializers = carriedInitializers(graph);
   const isConstant = (id: ValueId) => constantOf(graph, id) !== undefined || initializers.has(id);
   return {
+    graph,
+    nodes,
     inputs: [...read].filter((id): id is ValueId => id !== null && !made.has(id) && !isConstant(id)),
     outputs: [...made].filter(isReadLater),
   };

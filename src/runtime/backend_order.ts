@@ -1,7 +1,7 @@
 /** Orders of back ends, as users give them. */
 import { fail } from '../diagnostics/index.ts';
 import { allBackendNames, type BackendOrder, backendNames, usualBackend } from './backend_names.ts';
-import { onnxruntimeFile, onnxruntimeHere } from './onnxruntime/index.ts';
+import { installedFile, onnxruntimeFile } from './onnxruntime/index.ts';
 
 /** ONNX Runtime where it is installed, unless a back end was named. */
 export const usualOrder = (): BackendOrder =>
@@ -23,10 +23,10 @@ export function checkedOrder(names: readonly string[]): BackendOrder {
   if (new Set(names).size < names.length || (first === 'reference' && others.includes('onednn')))
     fail(
       'U4002',
-      `the backends ${names.join(', ')} are no order`,
+      `the backends ${names.join(', ')} are not an order`,
       {},
       'the interpreter computes everything, so that nothing is left for onednn behind it',
     );
-  if (others.includes('onnxruntime')) onnxruntimeHere();
+  if (others.includes('onnxruntime')) installedFile();
   return names as BackendOrder;
 }

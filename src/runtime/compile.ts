@@ -62,8 +62,8 @@ export interface CompileOptions {
   readonly kernels?: KernelChoice;
   /**
    * For how many sets of sizes sessions are kept when dimensions are symbolic; unless said 8, and more while all of them take 64 MiB at
-   * most: each takes about 1 KiB for each of its commands, and all together the memory of one run, or of as many as run at once. The least recently used one that no run uses goes first; another run with its sizes makes it
-   * anew.
+   * most. Each takes about 1 KiB for each of its commands, and all together take the memory of one run, or of as many as run at once.
+   * The least recently used one that no run uses goes first; another run with its sizes makes it anew.
    */
   readonly keptShapes?: number;
   readonly strategy?: Strategy;

@@ -18,7 +18,7 @@ export class NativeForm implements PlanForm {
   readonly #ofTemplate: number;
   readonly #border: number;
   readonly #followers: readonly Follower[];
-  /** Of the placement of buffers, as it was last. */
+  /** The order of the last placement of buffers. */
   #order: number[] | undefined;
 
   constructor(
@@ -41,7 +41,7 @@ export class NativeForm implements PlanForm {
     this.#border = inputBytes.length + outputBytes.length;
     assert(this.#border + count === numbers.length, 'the addon counts the numbers of kernels as JavaScript does');
     this.#followers = followers;
-    // what follows from other numbers is no polynomial, and is made of these in a plan of other sizes
+    // a number that follows from others is not a polynomial: a plan of other sizes computes it anew from them
     for (const { at } of followers) numbers[this.#border + at] = 0;
     const bytes = recording.arena.map((buffer) => buffer.bytes);
     this.numbers = Float64Array.of(...numbers, ...bytes, ...types.flatMap(({ shape }) => shape));

@@ -47,7 +47,7 @@ import {
 import type { KernelChoice, Machine } from './machine.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
 
-/** A buffer of bytes with channels last; positions lie one after another where there is no slice. */
+/** A buffer of bytes with channels last. Without a slice, its positions lie one after another. */
 interface Written {
   readonly destination: Buffer;
   readonly slice?: ChannelSlice;

@@ -4,25 +4,23 @@
  */
 import { fail, UnskewError } from '../../diagnostics/index.ts';
 import {
-  constantOf,
   type DType,
-  dtypes,
   formatType,
   type Graph,
   type ITensor,
   isOp,
-  isStatic,
+  leastBytes,
   type Node,
   type NodeId,
   opaqueOp,
-  sizeOf,
   type TensorType,
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
 import type { Backend, NodeTime, Plan, Region, Session } from '../backend.ts';
+import { regionOf } from '../partition.ts';
 
-/** What ONNX Runtime offers here. */
+/** ONNX Runtime as a back end needs it. */
 export interface OnnxRuntime {
   /** @throws UnskewError U5003 for a model that it does not take */
   open(model: Uint8Array, threads: number): OnnxRuntimeSession;
@@ -38,7 +36,7 @@ export interface OnnxRuntimeSession {
   dispose(): void;
 }
 
-/** The means to write a part of a graph as an ONNX model. */
+/** Writes parts of a graph as ONNX models. */
 export interface PartWriter {
   /** Undefined for a node that it writes, else why not. */
   refusal(node: Node, graph: Graph): string | undefined;
@@ -80,10 +78,11 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
 
 /** Undefined where ONNX Runtime takes a model of the node alone. */
 function openedAlone(node: Node, graph: Graph, writer: PartWriter, runtime: () => OnnxRuntime): string | undefined {
-  const read = [...new Set(node.operands)].filter((id) => id !== null);
-  const inputs = read.filter((id) => constantOf(graph, id) === undefined);
   try {
-    const model = writer.write({ graph, nodes: [node], inputs, outputs: node.results }, () => undefined);
+    const model = writer.write(
+      regionOf(graph, [node], () => true),
+      () => undefined,
+    );
     runtime().open(model, 1).dispose();
     return undefined;
   } catch (error) {
@@ -108,12 +107,7 @@ function planned(region: Region, writer: PartWriter, opened: Opened): Plan {
     first = opened.take(key, make);
     for (const [i, type] of first.types.entries()) if (type) found.set(outputs[i], type);
   }
-  const bytesOf = (ids: readonly ValueId[]): number =>
-    ids.reduce((sum, id) => {
-      const { dtype, shape } = typeOf(graph, id);
-      return dtype === 'opaque' || !isStatic(shape) ? sum : sum + sizeOf(shape) * (dtypes[dtype].bits / 8);
-    }, 0);
-  const bytes = bytesOf(inputs) + bytesOf(outputs);
+  const bytes = [...inputs, ...outputs].reduce((sum, id) => sum + leastBytes(typeOf(graph, id)), 0);
   return {
     bytes,
     bytesOfRun: bytes,

@@ -36,8 +36,8 @@ export interface GraphPart {
 export type FoundTypes = (id: ValueId) => TensorType | undefined;
 
 /**
- * The bytes of an ONNX model that computes the part. A part of carried operators alone serves all sizes: dimensions that the file
- * leaves open stay open where one of them is.
+ * The bytes of an ONNX model that computes the part. Where a carried operator is in it, dimensions that the file leaves open stay open:
+ * a part of carried operators alone serves all sizes.
  *
  * @throws UnskewError U2008 for an operator that cannot be written, and for an input of a type that nobody knows
  */
@@ -76,8 +76,8 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
     captured: new Set(indices.flatMap((i) => capturedBy(origin, i))),
     demanded: [],
   });
-  // A carried operator may be one that no size fits but for those of the run: a branch that is not taken, say. So dimensions are
-  // declared as the file declares them.
+  // With the sizes of a run ONNX Runtime infers branches that are not taken, and refuses those that the sizes do not fit. So
+  // dimensions are declared as the file declares them.
   const declared = (id: ValueId): TensorType | undefined => {
     const known = typeOf(graph, id);
     const type = known.dtype === 'opaque' ? found(id) : known;

@@ -25,12 +25,13 @@ export const opaqueOp = defineOp({
 
 /** An initializer of a type that nobody computes with, as the operator of a node. */
 export const initializerOf = (type: string): string => `initializer of ${type}`;
+const isInitializer = (operator: string): boolean => operator.startsWith(initializerOf(''));
+
 /** True for a constant of such a type, which stands as a node where others are values. */
 export const isCarriedInitializer = (node: {
   readonly op: string;
   readonly attrs: Readonly<Record<string, unknown>>;
-}): boolean => node.op === 'opaque' && String(node.attrs.operator).startsWith(initializerOf(''));
+}): boolean => node.op === 'opaque' && isInitializer(String(node.attrs.operator));
 
 /** The name of an opaque node's operator in messages. */
-export const carriedName = (operator: string): string =>
-  `the ${operator.startsWith(initializerOf('')) ? '' : 'operator '}${operator}`;
+export const carriedName = (operator: string): string => `the ${isInitializer(operator) ? '' : 'operator '}${operator}`;

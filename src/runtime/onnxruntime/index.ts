@@ -22,12 +22,14 @@ export function onnxruntimeFile(): string | undefined {
 
 let started: OnnxRuntime | undefined;
 
-/** @throws UnskewError U5001 where the package is not installed */
+/** The same. @throws UnskewError U5001 where the package is not installed */
+export const installedFile = (): string =>
+  onnxruntimeFile() ??
+  fail('U5001', `the package ${PACKAGE} is not installed`, {}, `npm install ${PACKAGE} puts it there`);
+
+/** Started by the first call. @throws UnskewError U5001 where the package is not installed */
 export function onnxruntimeHere(): OnnxRuntime {
-  const file = onnxruntimeFile();
-  if (file === undefined)
-    return fail('U5001', `the package ${PACKAGE} is not installed`, {}, `npm install ${PACKAGE} puts it there`);
-  started ??= new Thread(file);
+  started ??= new Thread(installedFile());
   return started;
 }
 
@@ -63,9 +65,7 @@ class Thread implements OnnxRuntime {
       return fail('U5003', `ONNX Runtime does not take a part of the model: ${reasonIn(answer)}`);
     const run = (inputs: readonly ITensor[]) => ({ do: 'run' as const, session, inputs: inputs.map(sentOf) });
     return {
-      types: answer.opened.types
-        .map((type) => type && typeOfResult(type.type, type.dims))
-        .map((type) => type ?? undefined),
+      types: answer.opened.types.map((of) => (of === null ? undefined : typeOfResult(of.type, of.dims))),
       run: async (inputs) => tensorsOf(await this.#ask(run(inputs))),
       runSync: (inputs) => tensorsOf(this.#askAndWait(run(inputs))),
       dispose: () => void this.#ask({ do: 'close', session }),

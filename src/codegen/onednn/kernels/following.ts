@@ -1,4 +1,4 @@
-/** A number of a kernel that follows from another one, and is no polynomial of sizes: a quotient that is rounded, say. */
+/** A number of a kernel that is computed from another one because it is not a polynomial of sizes: a rounded quotient, for instance. */
 export interface Following {
   /** The properties. */
   readonly number: string;

@@ -57,7 +57,10 @@ const whole = (r: Recorder, id: ValueId, { shape }: Matrices): Matrices => ({
   strides: stridesOf(shape),
 });
 
-/** Where the result goes, and its strides over the batch and the rows: behind a transposition that alone reads it and leaves rows whole, as that has it. */
+/**
+ * The buffer of the result, and its strides over the batch and the rows. Where one transposition alone reads the result and keeps its
+ * rows whole, the product writes into the result of the transposition.
+ */
 function destinationOf(
   r: Recorder,
   y: ValueId,

@@ -126,7 +126,7 @@ export const pad: Lowering<typeof nnPad> = {
   },
 };
 
-/** What negative pads leave of a tensor: the tensor itself where there are none. */
+/** The part of a tensor that negative pads leave; the whole tensor where no pad is negative. */
 function cropped(x: ValueId, pads: readonly number[], layout: PlainLayout, r: Recorder) {
   const shape = r.shape(x);
   const rank = shape.length;
