@@ -3,7 +3,8 @@
 // Usage: node scripts/bundle.mjs [FOLDER]
 //
 // Entries are ES modules. Parts are CommonJS: a synchronous function of the library can load no other kind when it is first called.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+// `scripts/load_part.cjs` loads them, and is copied beside them.
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative, resolve } from 'node:path';
 import { build, transform } from 'esbuild';
 
@@ -161,6 +162,8 @@ function closure(path, found = new Set()) {
 
 // ---- files ----
 
+const LOADER = 'parts/load_part.cjs';
+
 const SMALL = 40_000;
 const isShared = (path) => !bundles.get(path).isRoot && bundles.get(path).text.length < SMALL;
 
@@ -184,8 +187,7 @@ const memberName = (path) => basename(path, '.js').replace(/\W/g, '_');
 /** The expression that loads a bundle. */
 function required(from, path) {
   const target = resolve(dirname(from), path);
-  const way = relative(dirname(from), fileOf.get(target));
-  const file = `require(${JSON.stringify(way.startsWith('.') ? way : `./${way}`)})`;
+  const file = `__load(${JSON.stringify(basename(fileOf.get(target)))})`;
   return isShared(target) ? `${file}.${memberName(target)}` : file;
 }
 
@@ -199,9 +201,10 @@ const bound = (path, text) =>
     .replace(/\bimport\("(\.[^"]+)"\)/g, (_, target) => `Promise.resolve().then(() => ${required(path, target)})`);
 
 /** What an entry needs to load parts; stubs call `loadPart`. */
-const headOfEntry = `import { createRequire } from "node:module";
+const headOfEntry = (path) => `import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);
-const loadPart = (name) => require("./parts/" + name + ".cjs");
+const { load: __load } = require("${relative(dirname(path), join(OUT, LOADER)).replace(/^(?!\.)/, './')}");
+const loadPart = (name) => __load(name + ".cjs");
 `;
 
 /** Names stay and lines are short, so that stacks of internal errors can be read. */
@@ -209,7 +212,7 @@ async function written({ path, text }) {
   const shebang = text.match(/^#!.*\n/)?.[0] ?? '';
   const asEntry = isEntry(path);
   const code = bound(path, text.slice(shebang.length));
-  const minified = await transform(asEntry ? `${headOfEntry}${code}` : code, {
+  const minified = await transform(asEntry ? `${headOfEntry(path)}${code}` : code, {
     ...settings,
     format: asEntry ? 'esm' : 'cjs',
     minifySyntax: true,
@@ -238,6 +241,8 @@ function licences() {
 }
 
 rmSync(join(OUT, 'parts'), { recursive: true, force: true });
+mkdirSync(join(OUT, 'parts'), { recursive: true });
+copyFileSync(join(import.meta.dirname, 'load_part.cjs'), join(OUT, LOADER));
 const account = {};
 for (const group of members.values()) {
   const file = fileOf.get(group[0]);
