@@ -3,80 +3,10 @@
  * approximations (exp, tanh, sums in any order), so results agree to a few units of the last place; where floats are quantized
  * again (a step of an LSTM), a tie may move an integer, which the data here avoid.
  */
-import { describe, expect, it } from 'vitest';
-import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { type Feeds, type ITensor, interpret, tensor } from '../../src/ir/index.ts';
-import { compileGraph, Model } from '../../src/runtime/compile.ts';
-import { toPublic } from '../../src/tensors/tensor.ts';
-import { type ModelAttr, type ModelInitializer, writeModel } from '../support/onnx.ts';
-import { random } from '../unit/numerics/ort.ts';
-import { runOnnx } from '../unit/onnx_export/support.ts';
+import { describe, it } from 'vitest';
+import { type ITensor, tensor } from '../../src/ir/index.ts';
+import { bytes, expectLikeOnnxRuntime, floats, next } from './one_operator.ts';
 
-const opsets = { '': 17, 'com.microsoft': 1 };
-const typeNames = { u8: 'uint8', s8: 'int8', s32: 'int32', f32: 'float32' } as const;
-type Known = keyof typeof typeNames;
-
-interface Form {
-  readonly op: string;
-  readonly attrs: Readonly<Record<string, ModelAttr>>;
-  /** In the order of the operator; absent ones undefined. The first `computed` are inputs of the model. */
-  readonly operands: readonly (ITensor | undefined)[];
-  readonly computed: number;
-  readonly outputs: readonly Known[];
-}
-
-async function expectLikeOnnxRuntime({ op, attrs, operands, computed, outputs }: Form, within: number): Promise<void> {
-  const named = operands.map((t, i) => ({ name: t ? `i${i}` : '', t }));
-  const given = named.filter((v): v is { name: string; t: ITensor } => v.t !== undefined);
-  const isInput = ({ name }: { name: string }) => Number(name.slice(1)) < computed;
-  const bytes = writeModel({
-    opsets,
-    nodes: [
-      {
-        op,
-        domain: 'com.microsoft',
-        attrs,
-        inputs: named.map(({ name }) => name),
-        outputs: outputs.map((_, i) => `o${i}`),
-      },
-    ],
-    inputs: given.filter(isInput).map(({ name, t }) => ({ name, type: typeNames[t.dtype as Known], dims: t.shape })),
-    outputs: outputs.map((type, i) => ({ name: `o${i}`, type: typeNames[type] })),
-    initializers: given.filter((v) => !isInput(v)).map(({ name, t }): ModelInitializer => ({ name, tensor: t })),
-  });
-  const feeds: Feeds = Object.fromEntries(given.filter(isInput).map(({ name, t }) => [name, t]));
-  const expected = await runOnnx(bytes, feeds);
-  const graph = importOnnx(bytes);
-  expect(graph.origin?.unsupported ?? []).toEqual([]);
-  const model = new Model(compileGraph(graph));
-  const native = model.runSync(Object.fromEntries(given.filter(isInput).map(({ name, t }) => [name, toPublic(t)])));
-  model.dispose();
-  const interpreted = interpret(graph, feeds);
-  for (const [name, { shape, data }] of Object.entries(expected)) {
-    const most = numbersOf({ data }).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
-    for (const actual of [interpreted[name], { shape: native[name].dims, data: native[name].data }]) {
-      expect(actual.shape, name).toEqual(shape);
-      const far = numbersOf(actual).findIndex((v, i) => !(Math.abs(v - Number(data[i])) <= within * most));
-      expect(far, `${name}: ${actual.data[far]} for ${data[far]}`).toBe(-1);
-    }
-  }
-}
-
-const numbersOf = ({ data }: Pick<ITensor, 'data'>): number[] => Array.from<number | bigint, number>(data, Number);
-const next = random(11);
-const sizeOf = (shape: readonly number[]) => shape.reduce((a, b) => a * b, 1);
-const bytes = (dtype: 'u8' | 's8', shape: readonly number[]): ITensor =>
-  tensor(
-    dtype,
-    Array.from({ length: sizeOf(shape) }, () => Math.floor(next() * 256) - (dtype === 's8' ? 128 : 0)),
-    shape,
-  );
-const floats = (shape: readonly number[], most = 1): ITensor =>
-  tensor(
-    'f32',
-    Float32Array.from({ length: sizeOf(shape) }, () => (2 * next() - 1) * most),
-    shape,
-  );
 const f32 = (value: number, shape: readonly number[] = []) => tensor('f32', Float32Array.of(value), shape);
 const byte = (dtype: 'u8' | 's8', value: number) => tensor(dtype, [value], []);
 

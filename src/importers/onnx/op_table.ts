@@ -5,6 +5,8 @@ import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
+import { embeddingOps } from './ops/embedding.ts';
+import { fusedOps } from './ops/fused.ts';
 import { indexedOps } from './ops/indexed.ts';
 import { madeOps } from './ops/made.ts';
 import { matmulOps } from './ops/matmul.ts';
@@ -25,6 +27,8 @@ const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
   ...attentionOps,
+  ...embeddingOps,
+  ...fusedOps,
   ...recurrentOps,
   ...quantizeOps,
   ...qlinearOps,

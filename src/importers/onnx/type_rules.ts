@@ -87,13 +87,20 @@ export const broadcast = (count: number, dtype?: DType, from = 0): Rule =>
     dims: broadcastDims(Array.from({ length: count }, (_, i) => node.input(i).dims)),
   }));
 
+/** The sizes [batch…, rows, columns] of a factor, which may lie as [rows, batch…, columns], and with both exchanged. */
+function turned(node: TypedNode, index: number, name: 'A' | 'B'): Dims {
+  const { dims } = node.input(index);
+  const [first, ...rest] = dims ?? [];
+  if (dims === undefined || rest.length === 0) return dims;
+  const batched = node.int(`transBatch${name}`) ? [...rest.slice(0, -1), first, ...rest.slice(-1)] : dims;
+  return node.int(`trans${name}`) ? [...batched.slice(0, -2), ...batched.slice(-2).reverse()] : batched;
+}
 export const product: Rule = one((node) => {
-  const [a, b] = [node.input(0), node.input(1)];
-  if (a.dims === undefined || b.dims === undefined || a.dims.length < 2 || b.dims.length < 2) return { dtype: a.dtype };
-  const batch = broadcastDims([a.dims.slice(0, -2), b.dims.slice(0, -2)]);
-  const rows = node.int('transA') ? a.dims.at(-1) : a.dims.at(-2);
-  const columns = node.int('transB') ? b.dims.at(-2) : b.dims.at(-1);
-  return { dtype: a.dtype, dims: batch && [...batch, rows, columns] };
+  const { dtype } = node.input(0);
+  const [a, b] = [turned(node, 0, 'A'), turned(node, 1, 'B')];
+  if (a === undefined || b === undefined || a.length < 2 || b.length < 2) return { dtype };
+  const batch = broadcastDims([a.slice(0, -2), b.slice(0, -2)]);
+  return { dtype, dims: batch && [...batch, a.at(-2), b.at(-1)] };
 });
 /** x: […, K] times packed weights: […, N]. */
 export const lastIs = (size: (node: TypedNode) => Dim | undefined): Rule =>

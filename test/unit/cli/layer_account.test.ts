@@ -106,7 +106,7 @@ describe('products that nothing here computes are quantized layers too, of which
       attrs: { num_heads: 2 },
     },
     DeformConv: { op: 'DeformConv', inputs: ['m', 'dw', 'x'], outputs: ['y'] },
-    FusedGemm: { op: 'FusedGemm', inputs: ['m', 'dw'], outputs: ['y'], domain: 'com.microsoft' },
+    GemmFastGelu: { op: 'GemmFastGelu', inputs: ['m', 'dw'], outputs: ['y'], domain: 'com.microsoft' },
   };
   const movements: Readonly<Record<string, ModelNode>> = {
     Identity: { op: 'Identity', inputs: ['d'], outputs: ['m'] },

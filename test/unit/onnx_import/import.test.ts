@@ -415,7 +415,7 @@ describe('nodes behind an operator that is not understood', () => {
     ['by a rule of the standard', { op: 'Celu', inputs: ['x'], outputs: ['u'], attrs: { acme: 1 } }],
     [
       'by a rule for what ONNX Runtime adds',
-      { op: 'BiasGelu', inputs: ['x', 'x'], outputs: ['u'], domain: 'com.microsoft' },
+      { op: 'BiasDropout', inputs: ['x', 'x'], outputs: ['u'], domain: 'com.microsoft' },
     ],
     ['by the rank of a shape that is computed', { op: 'Reshape', inputs: ['x', 'n'], outputs: ['u'] }],
     [

@@ -1,158 +1,101 @@
-/** Attention and embeddings of ONNX Runtime's transformer tools, over quantized weights. */
-import {
-  type Dim,
-  isStatic,
-  nnAdd,
-  nnAnd,
-  nnConcat,
-  nnEqual,
-  nnExpand,
-  nnGather,
-  nnGreater,
-  nnGreaterOrEqual,
-  nnLayerNorm,
-  nnLess,
-  nnMatmul,
-  nnMul,
-  nnReduceSum,
-  nnSlice,
-  nnSoftmax,
-  nnWhere,
-  qnnDequantize,
-  qnnMatmul,
-  tensor,
-  type Value,
-} from '../../../ir/index.ts';
+/** The attention of ONNX Runtime's transformer tools, over packed weights, over float or quantized ones. */
+import { nnAdd, nnConcat, nnMatmul, nnMul, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
+import { addedMask, addedOrder, attended, behind, byHead, part, scoresOf } from './attention_parts.ts';
 import { scaled } from './requantize.ts';
 
-/** The least float, which ONNX Runtime puts where a position may not look. */
-const LEAST = -3.4028234663852886e38;
-
-/** [N, S, heads·size] → [N, heads, S, size] */
-function byHead(ctx: NodeContext, x: Value, heads: number): Value {
-  const [n, s, hidden] = x.type.shape;
-  const size = Number(hidden) / heads;
-  return ctx.transpose(ctx.reshape(x, [n, s, heads, size]), [0, 2, 1, 3]);
-}
-
-const part = (ctx: NodeContext, x: Value, axis: number, start: number, end: number): Value =>
-  ctx.emit(nnSlice, { x }, { starts: [start], ends: [end], axes: [axis], steps: [1] });
-
-/** The numbers 0, 1, … of positions along the last axis. */
-function positions(ctx: NodeContext, count: Dim): Value {
-  if (typeof count !== 'number') ctx.unsupported('a mask by lengths over positions whose number only the run knows');
-  return ctx.constant(
-    tensor(
-      's32',
-      Int32Array.from({ length: Number(count) }, (_, i) => i),
-    ),
-    'positions',
-  );
-}
-
-/** What is added to scores [N, heads, S, T]: 0, or the filter where a position is hidden. */
-function addedMask(ctx: NodeContext, mask: Value, scores: Value): Value {
-  const [n, , s, t] = scores.type.shape;
-  const { shape } = mask.type;
-  const zero = ctx.scalar('s32', 0, 'zero');
-  const along = (count: Value) => ctx.reshape(count, [n, 1, 1, 1]);
-  const seen = (): Value => {
-    if (shape.length === 3) return ctx.emit(nnGreater, { a: ctx.reshape(mask, [n, 1, s, t]), b: zero });
-    if (shape.length === 2 && shape[1] === t)
-      return ctx.emit(nnGreater, { a: ctx.reshape(mask, [n, 1, 1, t]), b: zero });
-    if (shape.length !== 1 || typeof n !== 'number') return ctx.unsupported(`a mask of shape [${shape}]`);
-    const at = positions(ctx, t);
-    const ends = ctx.emit(nnLess, { a: at, b: along(part(ctx, mask, 0, 0, n)) });
-    if (shape[0] === n) return ends;
-    return ctx.emit(nnAnd, {
-      a: ends,
-      b: ctx.emit(nnGreaterOrEqual, { a: at, b: along(part(ctx, mask, 0, n, 2 * n)) }),
-    });
-  };
-  const filter = ctx.scalar('f32', ctx.attr.float('mask_filter_value', -10000), 'filter');
-  return ctx.emit(nnWhere, { cond: seen(), a: ctx.scalar('f32', 0, 'shown'), b: filter });
-}
-
-/** Positions after one's own are hidden. */
-function addedOrder(ctx: NodeContext, scores: Value): Value {
-  const sizes = scores.type.shape.slice(2);
-  if (!isStatic(sizes)) return ctx.unsupported('positions in one direction, whose number only the run knows');
-  const [s, t] = sizes;
-  const hidden = Float32Array.from({ length: s * t }, (_, i) => (i % t > t - s + Math.floor(i / t) ? LEAST : 0));
-  return ctx.constant(tensor('f32', hidden, [s, t]), 'order');
+/** The numbers of columns of query, key and value. */
+function widthsOf(ctx: NodeContext, w: Value, heads: number): readonly number[] {
+  const width = w.type.shape.at(-1);
+  const given = ctx.attr.ints('qkv_hidden_sizes') ?? Array(3).fill(Number(width) / 3);
+  const fits = given.length === 3 && given[0] === given[1] && given[0] + given[1] + given[2] === width;
+  if (!fits || heads < 1 || given.some((size) => size % heads !== 0))
+    return ctx.refuse(`${heads} heads of [${given}] columns of weights of shape [${w.type.shape}]`, 'U2005');
+  return given;
 }
 
 /**
- * fl(fl(fl(Σ (x − zx)(w − zw))·fl(sw·sx)) + bias) is query, key and value side by side; softmax(scale·Q·Kᵀ + mask)·V.
+ * softmax(scale·Q·Kᵀ + mask)·V, where `all` [N, S, …] is query, key and value side by side.
+ *
+ * @param added addends of the scores besides the mask
  */
-function quantizedAttention(ctx: NodeContext): readonly Value[] {
+function packedAttention(ctx: NodeContext, all: Value, w: Value, added?: Value): readonly Value[] {
   for (const flag of ['do_rotary', 'past_present_share_buffer'])
     if (ctx.attr.flag(flag)) ctx.unsupported(`the attribute '${flag}'`);
   const heads = ctx.attr.int('num_heads', 0);
-  const [x, w] = [ctx.get('input'), ctx.get('weight')];
-  const width = w.type.shape.at(-1);
-  if (typeof width !== 'number' || heads < 1 || width % (3 * heads) !== 0)
-    return ctx.refuse(`${heads} heads of weights of shape [${w.type.shape}]`, 'U2005');
-  const [za, zb] = [ctx.find('input_zero_point'), ctx.find('weight_zero_point')];
-  const sum = ctx.emit(qnnMatmul, { a: x, b: w, za, zb });
-  const scale = ctx.emit(nnMul, { a: ctx.get('weight_scale'), b: ctx.get('input_scale') });
-  const all = scaled(ctx, sum, scale, ctx.get('bias'));
-  const hidden = width / 3;
-  const [query, ownKey, ownValue] = [0, 1, 2].map((i) =>
-    byHead(ctx, part(ctx, all, 2, i * hidden, (i + 1) * hidden), heads),
-  );
+  const [first, second, third] = widthsOf(ctx, w, heads);
+  const ends = [0, first, first + second, first + second + third];
+  const [query, ownKey, ownValue] = [0, 1, 2].map((i) => byHead(ctx, part(ctx, all, 2, ends[i], ends[i + 1]), heads));
   const past = ctx.find('past');
-  const behind = (i: number, own: Value): Value => {
-    if (!past) return own;
-    const before = ctx.reshape(part(ctx, past, 0, i, i + 1), past.type.shape.slice(1));
-    return ctx.emit(nnConcat, { xs: [before, own] }, { axis: 2 });
-  };
-  const [key, value] = [behind(0, ownKey), behind(1, ownValue)];
-  const factor = ctx.attr.float('scale', 0) || 1 / Math.sqrt(hidden / heads);
-  const products = ctx.emit(nnMatmul, { a: query, b: ctx.transpose(key, [0, 1, 3, 2]) });
-  let scores = ctx.emit(nnMul, { a: products, b: ctx.scalar('f32', Math.fround(factor), 'scale') });
+  const before = (i: number) => past && ctx.reshape(part(ctx, past, 0, i, i + 1), past.type.shape.slice(1));
+  const [key, value] = [behind(ctx, before(0), ownKey), behind(ctx, before(1), ownValue)];
   const mask = ctx.find('mask_index');
-  if (mask) scores = ctx.emit(nnAdd, { a: scores, b: addedMask(ctx, mask, scores) });
-  if (ctx.attr.flag('unidirectional')) scores = ctx.emit(nnAdd, { a: scores, b: addedOrder(ctx, scores) });
-  const weighted = ctx.emit(nnMatmul, { a: ctx.emit(nnSoftmax, { x: scores }, { axis: 3 }), b: value });
-  const [n, s] = x.type.shape;
-  const y = ctx.reshape(ctx.transpose(weighted, [0, 2, 1, 3]), [n, s, hidden]);
+  const scores = scoresOf(ctx, { query, key }, ctx.attr.float('scale'), [
+    () => added,
+    (s) => mask && addedMask(ctx, mask, s),
+    (s) => (ctx.attr.flag('unidirectional') ? addedOrder(ctx, s) : undefined),
+  ]);
+  const y = attended(ctx, scores, value);
   if (!ctx.wants(1)) return [y];
   const stacked = [key, value].map((t) => ctx.reshape(t, [1, ...t.type.shape]));
   return [y, ctx.emit(nnConcat, { xs: stacked }, { axis: 0 })];
 }
 
-/** Embeddings of bytes, added up as floats and normalized. */
-function quantizedEmbedding(ctx: NodeContext): readonly Value[] {
-  const [ids, segments] = [ctx.get('input_ids'), ctx.find('segment_ids')];
-  const real = (x: Value, name: string) =>
-    ctx.emit(qnnDequantize, { x, scale: ctx.get(`${name}_scale`), zp: ctx.get(`${name}_zero_point`) });
-  const looked = (name: string, indices: Value) =>
-    real(ctx.emit(nnGather, { x: ctx.get(`${name}_quant`), indices }, { axis: 0 }), name);
-  const length = ids.type.shape[1];
-  if (typeof length !== 'number') return ctx.unsupported('a number of positions that only the run knows');
-  const words = looked('word_embedding', ids);
-  const places = real(part(ctx, ctx.get('position_embedding_quant'), 0, 0, length), 'position_embedding');
-  let sum = ctx.emit(nnAdd, { a: words, b: places });
-  if (segments) sum = ctx.emit(nnAdd, { a: sum, b: looked('segment_embedding', segments) });
-  const [gamma, beta] = ['gamma', 'beta'].map((name) => real(ctx.get(`${name}_quant`), name));
-  const epsilon = ctx.attr.float('epsilon', 1e-12);
-  const y = ctx.emit(nnLayerNorm, { x: sum, scale: gamma, bias: beta }, { axis: 2, epsilon });
-  const mask = ctx.find('mask');
-  const counts = mask
-    ? ctx.emit(
-        nnReduceSum,
-        { x: ctx.cast(ctx.emit(nnEqual, { a: mask, b: ctx.scalar('s32', 1, 'one') }), 's32') },
-        { axes: [1], keepdims: false },
-      )
-    : ctx.emit(nnExpand, { x: ctx.scalar('s32', 0, 'zero') }, { shape: ids.type.shape.slice(0, 1) });
-  return ctx.wants(1) ? [y, counts] : [y];
+/** fl(fl(fl(Σ (x − zx)(w − zw))·fl(sw·sx)) + bias) is query, key and value. */
+function quantizedAttention(ctx: NodeContext): readonly Value[] {
+  const [x, w] = [ctx.get('input'), ctx.get('weight')];
+  const [za, zb] = [ctx.find('input_zero_point'), ctx.find('weight_zero_point')];
+  const sum = ctx.emit(qnnMatmul, { a: x, b: w, za, zb });
+  const scale = ctx.emit(nnMul, { a: ctx.get('weight_scale'), b: ctx.get('input_scale') });
+  return packedAttention(ctx, scaled(ctx, sum, scale, ctx.get('bias')), w);
 }
 
-const quantized = ['word_embedding', 'position_embedding', 'segment_embedding', 'gamma', 'beta'];
-const marked = (name: string) => (name.startsWith('segment') ? '?' : '');
+function attention(ctx: NodeContext): readonly Value[] {
+  if (ctx.find('past_sequence_length')) ctx.unsupported("the operand 'past_sequence_length'");
+  const [w, bias] = [ctx.get('weights'), ctx.find('bias')];
+  const product = ctx.emit(nnMatmul, { a: ctx.get('input'), b: w });
+  const all = bias ? ctx.emit(nnAdd, { a: product, b: bias }) : product;
+  return packedAttention(ctx, all, w, ctx.find('attention_bias'));
+}
+
+/** Query, key and value of MultiHeadAttention by heads, the bias added. */
+function separate(ctx: NodeContext, heads: number): readonly (Value | undefined)[] {
+  const [q, k, v] = ['query', 'key', 'value'].map((name) => ctx.find(name));
+  const bias = ctx.find('bias');
+  if (q?.type.shape.length !== 3 || !k || !v) return ctx.unsupported('query, key and value in one tensor');
+  const isByHead = k.type.shape.length === 4;
+  if (![3, 4].includes(k.type.shape.length) || v.type.shape.length !== k.type.shape.length || (isByHead && bias))
+    return ctx.unsupported(`a key of shape [${k.type.shape}] and a value of shape [${v.type.shape}]`);
+  let from = 0;
+  return [q, k, v].map((x) => {
+    if (x.type.shape.length === 4) return x;
+    const width = x.type.shape[2];
+    if (!bias) return byHead(ctx, x, heads);
+    if (typeof width !== 'number') return ctx.unsupported('a width that only the run knows');
+    from += width;
+    return byHead(ctx, ctx.emit(nnAdd, { a: x, b: part(ctx, bias, 0, from - width, from) }), heads);
+  });
+}
+
+function multiHeadAttention(ctx: NodeContext): readonly Value[] {
+  for (const name of ['past_sequence_length', 'cache_indirection'])
+    if (ctx.find(name)) ctx.unsupported(`the operand '${name}'`);
+  const [query, ownKey, ownValue] = separate(ctx, ctx.attr.int('num_heads', 0));
+  if (!query || !ownKey || !ownValue) return ctx.unsupported('query, key and value in one tensor');
+  const key = behind(ctx, ctx.find('past_key'), ownKey);
+  const value = behind(ctx, ctx.find('past_value'), ownValue);
+  const mask = ctx.find('key_padding_mask');
+  const scores = scoresOf(ctx, { query, key }, ctx.attr.float('scale'), [
+    () => ctx.find('attention_bias'),
+    (s) => mask && addedMask(ctx, mask, s),
+    (s) => (ctx.attr.flag('unidirectional') ? addedOrder(ctx, s) : undefined),
+  ]);
+  return [attended(ctx, scores, value), key, value, scores];
+}
+
+const shared = ['num_heads', 'unidirectional', 'mask_filter_value', 'scale'];
+const packed = [...shared, 'do_rotary', 'past_present_share_buffer'];
 
 export const attentionOps: readonly OnnxOp[] = [
   defineOnnxOp({
@@ -170,22 +113,42 @@ export const attentionOps: readonly OnnxOp[] = [
       'past?: T3',
     ],
     outputs: 2,
-    attributes: ['num_heads', 'unidirectional', 'do_rotary', 'past_present_share_buffer', 'mask_filter_value', 'scale'],
+    attributes: packed,
     import: quantizedAttention,
   }),
   defineOnnxOp({
     domain: 'com.microsoft',
-    name: 'QEmbedLayerNormalization',
+    name: 'Attention',
     inputs: [
-      'input_ids: T1',
-      'segment_ids?: T1',
-      ...quantized.map((name) => `${name}_quant${marked(name)}: T2`),
-      'mask?: T1',
-      ...quantized.map((name) => `${name}_scale${marked(name)}: T`),
-      ...quantized.map((name) => `${name}_zero_point${marked(name)}: T2`),
+      'input: T',
+      'weights: T',
+      'bias?: T',
+      'mask_index?: M',
+      'past?: T',
+      'attention_bias?: T',
+      'past_sequence_length?: M',
     ],
     outputs: 2,
-    attributes: ['epsilon'],
-    import: quantizedEmbedding,
+    attributes: [...packed, 'qkv_hidden_sizes', 'rotary_embedding_dim'],
+    import: attention,
+  }),
+  defineOnnxOp({
+    domain: 'com.microsoft',
+    name: 'MultiHeadAttention',
+    inputs: [
+      'query: T',
+      'key?: T',
+      'value?: T',
+      'bias?: T',
+      'key_padding_mask?: M',
+      'attention_bias?: T',
+      'past_key?: T',
+      'past_value?: T',
+      'past_sequence_length?: M',
+      'cache_indirection?: M',
+    ],
+    outputs: 4,
+    attributes: shared,
+    import: multiHeadAttention,
   }),
 ];

@@ -12,7 +12,7 @@ const transposed = (ctx: NodeContext, x: Value, flag: string): Value => {
 };
 
 /** α·A·B + β·C */
-function gemm(ctx: NodeContext): Value {
+export function gemm(ctx: NodeContext): Value {
   const [a, b] = [transposed(ctx, ctx.get('A'), 'transA'), transposed(ctx, ctx.get('B'), 'transB')];
   const [alpha, beta] = [ctx.attr.float('alpha', 1), ctx.attr.float('beta', 1)];
   const times = (factor: number, x: Value, name: string) =>
