@@ -109,6 +109,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("isa", onednn_isa());
   exports.Set("desc", Napi::Function::New<coded<desc_function>>(env, "desc"));
   exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
+  exports.Set("lent", Napi::Function::New<coded<lent_function>>(env, "lent"));
   exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
   exports.Set("arenas", Napi::Function::New<coded<arenas_function>>(env, "arenas"));
   exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));

@@ -12,16 +12,34 @@ NativeMemory::NativeMemory(const Napi::CallbackInfo& info) : Wrapped(info) {
   info.This().As<Napi::Object>().DefineProperties(
       {fixed("bytes", Napi::Number::New(env, static_cast<double>(state_->bytes())))});
   // Tells the garbage collector how much memory the small object holds.
-  Napi::MemoryManagement::AdjustExternalMemory(env, state_->bytes());
+  held_bytes_ = state_->is_lent() ? 0 : state_->bytes();
+  Napi::MemoryManagement::AdjustExternalMemory(env, held_bytes_);
 }
 
-void NativeMemory::Finalize(Napi::BasicEnv env) { Napi::MemoryManagement::AdjustExternalMemory(env, -state_->bytes()); }
+void NativeMemory::Finalize(Napi::BasicEnv env) {
+  if (state_->is_lent() && state_.use_count() > 1) state_->kept();  // a template has it still
+  Napi::MemoryManagement::AdjustExternalMemory(env, -held_bytes_);
+}
 
 Napi::Value memory_function(const Napi::CallbackInfo& info) {
   const Napi::Uint8Array bytes = Argument(info[0], "memory: bytes").bytes();
   auto buffer = std::make_shared<AlignedBuffer>(static_cast<int64_t>(bytes.ByteLength()));
   if (bytes.ByteLength() > 0) std::memcpy(buffer->data(), bytes.Data(), bytes.ByteLength());
-  return NativeMemory::make(info.Env(), std::move(buffer));
+  return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(std::move(buffer)));
+}
+
+Napi::Value lent_function(const Napi::CallbackInfo& info) {
+  const Napi::Uint8Array bytes = Argument(info[0], "lent: bytes").bytes();
+  const auto count = static_cast<int64_t>(bytes.ByteLength());
+  // The array lives as long as this; where its memory lies is asked each time, as it can be transferred.
+  auto array = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(bytes));
+  const auto address = [array, count]() -> const uint8_t* {
+    const Napi::HandleScope scope(array->Env());
+    const Napi::Uint8Array now = array->Value();
+    require(static_cast<int64_t>(now.ByteLength()) == count, "the bytes of a constant have been transferred elsewhere");
+    return now.Data();
+  };
+  return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(count, address));
 }
 
 Napi::Value pack_function(const Napi::CallbackInfo& info) {
@@ -32,7 +50,8 @@ Napi::Value pack_function(const Napi::CallbackInfo& info) {
   const int threads = thread_count({info[3], "pack: threads"});
   if (bytes.ByteLength() != source.get_size())
     argument.refuse(std::to_string(source.get_size()) + " bytes, as source has");
-  return NativeMemory::make(info.Env(), pack(bytes.Data(), source, destination, threads));
+  return NativeMemory::make(info.Env(),
+                            std::make_shared<ConstantMemory>(pack(bytes.Data(), source, destination, threads)));
 }
 
 }  // namespace unskew

@@ -3,12 +3,12 @@
 
 #include <memory>
 
-#include "aligned_buffer.h"
+#include "constant_memory.h"
 #include "wrapped.h"
 
 namespace unskew {
 
-class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<const AlignedBuffer>> {
+class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<ConstantMemory>> {
  public:
   static constexpr const char* kName = "NativeMemory";
   static constexpr napi_type_tag kTag = {0x2f7be0a95d1c4e83, 0xb1460c9e7a5512d4};
@@ -18,11 +18,16 @@ class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<const AlignedB
   explicit NativeMemory(const Napi::CallbackInfo& info);
   void Finalize(Napi::BasicEnv env) override;
 
-  const std::shared_ptr<const AlignedBuffer>& buffer() const { return state_; }
+  const std::shared_ptr<ConstantMemory>& constant() const { return state_; }
+
+ private:
+  int64_t held_bytes_ = 0;
 };
 
 // binding.memory(bytes)
 Napi::Value memory_function(const Napi::CallbackInfo& info);
+// binding.lent(bytes)
+Napi::Value lent_function(const Napi::CallbackInfo& info);
 // binding.pack(bytes, source, destination, threads)
 Napi::Value pack_function(const Napi::CallbackInfo& info);
 

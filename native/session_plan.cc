@@ -1,6 +1,7 @@
 #include "session_plan.h"
 
 #include <algorithm>
+#include <functional>
 
 namespace unskew {
 
@@ -21,6 +22,12 @@ const char* space_name(Space space) {
   }
 }
 
+// Bytes of constants, and the last command that reads them.
+struct ReadBytes {
+  const uint8_t *begin, *end;
+  size_t reader;
+};
+
 class Compiler {
  public:
   explicit Compiler(const SessionPlan& plan) : plan_(plan), scratch_((plan.arena_bytes + 63) / 64 * 64) {
@@ -37,6 +44,7 @@ class Compiler {
   }
 
   CompiledPlan compile() {
+    if (!plan_.expendable.empty()) find_expendable();
     for (const Command& command : plan_.commands) {
       Step& step = compiled_.steps[at_];
       if (command.primitive) {
@@ -44,6 +52,7 @@ class Compiler {
       } else {
         add_kernel(command, step);
       }
+      release_read();
       at_++;
     }
     find_taking_steps();
@@ -54,6 +63,34 @@ class Compiler {
  private:
   // The command, in messages.
   std::string what() const { return "commands[" + std::to_string(at_) + "] (" + plan_.commands[at_].name + ")"; }
+
+  // Constants may have bytes in common: such a run of bytes is needed until the last command has read one of them.
+  void find_expendable() {
+    const uint8_t *first = plan_.expendable.data(), *last = first + plan_.expendable.size();
+    std::vector<ReadBytes> all;
+    for (size_t i = 0; i < plan_.commands.size(); i++) {
+      for (const auto& [name, ref] : plan_.commands[i].arguments) {
+        if (!ref.memory || !ref.memory->is_lent()) continue;
+        const uint8_t *begin = ref.memory->data(), *end = begin + ref.memory->bytes();
+        if (begin >= first && end <= last && begin < end) all.push_back({begin, end, i});
+      }
+    }
+    std::ranges::sort(all, {}, &ReadBytes::begin);
+    for (const ReadBytes& bytes : all) {
+      if (expendable_.empty() || expendable_.back().end <= bytes.begin) {
+        expendable_.push_back(bytes);
+      } else {
+        expendable_.back().end = std::max(expendable_.back().end, bytes.end);
+        expendable_.back().reader = std::max(expendable_.back().reader, bytes.reader);
+      }
+    }
+    std::ranges::sort(expendable_, std::greater<>(), &ReadBytes::reader);
+  }
+
+  void release_read() {
+    for (; !expendable_.empty() && expendable_.back().reader == at_; expendable_.pop_back())
+      release_pages(expendable_.back().begin, expendable_.back().end);
+  }
 
   void find_taking_steps() {
     for (size_t i = 0; i < past_inputs_; i++) {
@@ -95,29 +132,27 @@ class Compiler {
     const std::vector<Placed> placed = place(command, program.arguments);
     step.kernel = command.kernel;
     step.first_address = compiled_.addresses.size();
+    std::vector<uint8_t*> constants(placed.size(), nullptr);
+    Identities identities(placed.size());
     bool has_constants = false;
-    for (const Placed& argument : placed) {
+    for (size_t i = 0; i < placed.size(); i++) {
+      const Placed& argument = placed[i];
       const size_t index = compiled_.addresses.size();
       compiled_.addresses.push_back(nullptr);
       if (argument.ref == nullptr) continue;
-      if (argument.ref->space == Space::constant) {
-        compiled_.addresses[index] = constant_of(*argument.ref);
-        has_constants = true;
-      } else {
+      if (argument.ref->space != Space::constant) {
         add_patch(*argument.ref, {nullptr, index});
+        continue;
       }
+      constants[i] = is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
+      if (!argument.rule->packed) compiled_.addresses[index] = constants[i];
+      identities[i].memory = argument.ref->memory->id();
+      has_constants = true;
     }
     const size_t scratch = compiled_.addresses.size();
     compiled_.addresses.push_back(nullptr);
     if (!program.prepare || !has_constants) return;
-    std::vector<uint8_t*> constants(placed.size(), nullptr);
-    Owners owners(placed.size());
-    for (size_t i = 0; i < placed.size(); i++) {
-      if (placed[i].ref == nullptr || placed[i].ref->space != Space::constant) continue;
-      constants[i] = placed[i].ref->memory->data();
-      owners[i] = placed[i].ref->memory;
-    }
-    const int64_t bytes = program.prepare(constants.data(), owners);
+    const int64_t bytes = program.prepare(constants.data(), identities);
     if (bytes == 0) return;
     compiled_.arena_patches.push_back({scratch_, {nullptr, scratch}});
     scratch_bytes_ = std::max(scratch_bytes_, bytes);
@@ -205,9 +240,16 @@ class Compiler {
     require(allowed, [&] { return what() + ": argument '" + own.name + "' overlaps '" + its.name + "'"; });
   }
 
+  // Of memory that the session keeps.
   uint8_t* constant_of(const BufferRef& ref) {
-    compiled_.constants.push_back(ref.memory);
-    return ref.memory->data();
+    compiled_.constants.push_back(ref.memory->kept());
+    return compiled_.constants.back()->data();
+  }
+
+  // True for a constant that is read here and never again, where it lies.
+  static bool is_packed(const Placed& argument) {
+    return argument.rule->packed &&
+           reinterpret_cast<uintptr_t>(argument.ref->memory->data()) % argument.rule->alignment == 0;
   }
 
   void add_patch(const BufferRef& ref, const AddressPlace& place) {
@@ -224,6 +266,7 @@ class Compiler {
   const int64_t scratch_;  // where the scratch memory of kernels begins
   int64_t scratch_bytes_ = 0;
   CompiledPlan compiled_;
+  std::vector<ReadBytes> expendable_;  // by their last readers, the first one at the end
   size_t at_ = 0;  // the step
   size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
 };

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
+#include "constant_memory.h"
 #include "kernels/kernel.h"
 #include "primitive_core.h"
 
@@ -16,7 +18,7 @@ struct BufferRef {
   Space space;
   int64_t offset = 0;                             // arena
   size_t index = 0;                               // input, output
-  std::shared_ptr<const AlignedBuffer> memory{};  // constant
+  std::shared_ptr<ConstantMemory> memory{};       // constant
 };
 
 struct Command {
@@ -32,6 +34,8 @@ struct SessionPlan {
   int64_t arena_bytes = 0;
   std::vector<int64_t> input_bytes, output_bytes;
   std::vector<Command> commands;
+  // Lent constants that lie here are given back to the system when no command needs them any more.
+  std::span<const uint8_t> expendable{};
 };
 
 // A command with all addresses except those of inputs, outputs and the arena.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 
 #include "array_buffer.h"
 #include "kernel_arguments.h"
@@ -21,13 +22,13 @@ BufferRef read_buffer_ref(const Argument& argument) {
   BufferRef ref{space.choice(kSpaces)};
   switch (ref.space) {
     case Space::arena: ref.offset = argument.property("offset").integer(0, kMaximumSize); break;
-    case Space::constant: ref.memory = NativeMemory::from(argument.property("memory")).buffer(); break;
+    case Space::constant: ref.memory = NativeMemory::from(argument.property("memory")).constant(); break;
     default: ref.index = static_cast<size_t>(argument.property("index").integer(0, INT32_MAX));
   }
   return ref;
 }
 
-bool equal_constants(const std::shared_ptr<const AlignedBuffer>& a, const std::shared_ptr<const AlignedBuffer>& b) {
+bool equal_constants(const std::shared_ptr<ConstantMemory>& a, const std::shared_ptr<ConstantMemory>& b) {
   if (a == b) return true;
   return a && b && a->bytes() == b->bytes() && std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;
 }
@@ -154,6 +155,10 @@ std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command, s
 }
 
 std::shared_ptr<SessionCore> SessionTemplateCore::session() {
+  // What is packed does not depend on the number of threads, so while others compute one will do.
+  const TeamScope team(target_.threads, TeamScope::IfFree{});
+  std::optional<AloneScope> alone;
+  if (team.threads() != target_.threads) alone.emplace();
   struct Reset {
     std::vector<Command>& commands;
     ~Reset() {
@@ -203,7 +208,12 @@ Napi::Value session_template_function(const Napi::CallbackInfo& info) {
 
 Napi::Value session_function(const Napi::CallbackInfo& info) {
   const Argument spec(info[0], "session:"), arenas(info[1], "session: arenas");
+  const Argument expendable(info[2], "session: expendable");
   SessionTemplateCore declared(spec, addon_data(info.Env()).kernel_isa, pool_of(arenas));
+  if (!expendable.absent()) {
+    const Napi::Uint8Array bytes = expendable.bytes();
+    declared.set_expendable({bytes.Data(), bytes.ByteLength()});
+  }
   return Session::make(info.Env(), declared.session());
 }
 

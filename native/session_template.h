@@ -25,6 +25,8 @@ class SessionTemplateCore {
   size_t offset_count() const { return offset_count_; }
   bool same_but_for_numbers(const SessionTemplateCore& other) const;
 
+  // Memory that nothing but the next session reads.
+  void set_expendable(std::span<const uint8_t> bytes) { plan_.expendable = bytes; }
   // With the numbers that it has.
   std::shared_ptr<SessionCore> session();
   // Takes other numbers, offsets and another size of the arena; there are as many as it has.

@@ -68,14 +68,14 @@ void spread_weights(ConvolutionPlan& plan, const uint8_t* weights) {
 }
 
 int64_t prepare(ConvolutionPlan& plan, const ConvolutionParams& p, const KernelTarget& target, Addresses a,
-                const Owners& owners) {
+                const Identities& identities) {
   plan.p = p;
   plan.slice = slice_or_whole(p.slice, p.outputs);
   plan.inputs = p.channels / p.groups;
   plan.outputs = p.outputs / p.groups;
   plan.stepped = has_stepped_end(p.type, p.to, a, first_step(p));
   if (target.isa == Isa::avx512) {
-    prepare_convolution_avx512(plan, target, a, owners);
+    prepare_convolution_avx512(plan, target, a, identities);
   } else {
     read_plain_constants(plan, a);
     spread_weights(plan, a[1]);
@@ -204,22 +204,22 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
-      {.name = "weights", .bytes = checked_product(p.outputs, inputs, taps), .constant = true},
-      {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false, .constant = true},
+      {.name = "weights", .bytes = checked_product(p.outputs, inputs, taps), .constant = true, .packed = true},
+      {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false, .constant = true, .packed = true},
       {.name = "multiplier",
        .bytes = checked_product(p.outputs, 4),
        .alignment = 4,
        .required = element == 1,
-       .constant = true},
+       .constant = true, .packed = true},
       {.name = "destination", .bytes = result, .access = Access::write, .alignment = element},
-      {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true}};
+      {.name = "weightsZeroPoint", .bytes = p.outputs, .required = false, .constant = true, .packed = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
   const size_t factors = first_step(p);
   const auto more = p.floats ? scaled_end_arguments(*p.floats, p.outputs) : step_arguments(p.type, p.outputs);
   program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   auto plan = std::make_shared<ConvolutionPlan>();
   const size_t memory = program.arguments.size();
-  program.prepare = [=](Addresses a, const Owners& owners) { return prepare(*plan, p, target, a, owners); };
+  program.prepare = [=](Addresses a, const Identities& identities) { return prepare(*plan, p, target, a, identities); };
   program.run = [=](Addresses a) {
     place_memory(*plan, a[memory], target.threads);
     if (!p.source_zero_point) set_source_zero_point(*plan, value_of(p.source_type, a[6]));

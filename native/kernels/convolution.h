@@ -58,7 +58,6 @@ struct WindowSums {
 
 // What the vector version makes of the constants. It is the same for all sizes whose windows are of the same classes.
 struct ConvolutionConstants {
-  Owners owners;  // of memory whose addresses are part of the key, and stay taken
   std::shared_ptr<const PackedWeights> packed;
   bool has_zero_points = false;  // of the weights as s8
   bool uniform = false;          // one for all channels
@@ -127,7 +126,8 @@ inline size_t first_step(const ConvolutionParams& p) { return p.source_zero_poin
 // The scalar version sets blocks, positions and compute, the vector version besides what it makes of the constants: source, weights,
 // bias, multiplier, destination, zero points of the weights, and those of `first_step`.
 void prepare_convolution_scalar(ConvolutionPlan& plan);
-void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners);
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a,
+                                const Identities& identities);
 
 // The constants as they are, with zeros and ones for those that are absent.
 void read_plain_constants(ConvolutionPlan& plan, Addresses a);

@@ -6,6 +6,7 @@
 // where base = bias − zero point · Σ of the weights of the taps inside, so the zero point costs nothing. Taps outside the
 // input read zeros, or are skipped where they are outside for all positions. s8 sources are read as source + 128.
 #include "kernels/convolution_avx512.h"
+#include "kernels/convolution_pack.h"
 
 namespace unskew {
 
@@ -49,73 +50,6 @@ std::vector<ChannelBlock> channel_blocks(const ConvolutionPlan& plan) {
     }
   }
   return blocks;
-}
-
-bool is_packed(const ConvolutionPlan& plan, const ChannelBlock& block) {
-  return block.vectors == 4 && plan.p.type != OutputType::s32;
-}
-
-// The output channel of a lane of a block; beyond its last channel for an unused lane.
-int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64_t vector, int64_t lane) {
-  return is_packed(plan, block) ? packed_channel(vector, lane) : vector * 16 + lane;
-}
-
-// One block, channel by channel: the weights as s8, and what sums and bounds of sums need.
-void pack_block(const ConvolutionPlan& plan, const ChannelBlock& block, const uint8_t* weights, PackedWeights& packed) {
-  const ConvolutionParams& p = plan.p;
-  const int64_t steps = (plan.run_bytes + 3) / 4, taps = plan.taps();
-  const int64_t step = p.channels_first ? p.outputs * taps : taps;
-  const int64_t first = p.channels_first ? taps : plan.inputs * taps;  // of the next output channel
-  const uint8_t flip = p.weights_type == ByteType::u8 ? 128 : 0;
-  uint8_t* to = packed.bytes->data() + block.weights;
-  for (int64_t vector = 0; vector < block.vectors; vector++) {
-    for (int64_t lane = 0; lane < 16; lane++) {
-      const int64_t channel = channel_of(plan, block, vector, lane);
-      if (channel >= block.count) continue;
-      const int64_t o = block.first + channel, at = vector * 16 + lane;
-      const int32_t zero_point = plan.plain_zero_points[o];
-      int64_t magnitude = 0;
-      for (int64_t tap = 0; tap < taps; tap++) {
-        const uint8_t* from = weights + o * first + tap;
-        const int64_t run = plan.by_rows ? tap / p.kernel[1] : tap;
-        const int64_t start = plan.by_rows ? tap % p.kernel[1] * plan.inputs : 0;
-        int64_t sum = 0;
-        for (int64_t c = 0; c < plan.inputs; c++) {
-          const auto byte = static_cast<uint8_t>(from[c * step] ^ flip);
-          const int64_t in_run = start + c;
-          to[((run * steps + in_run / 4) * block.vectors * 16 + at) * 4 + in_run % 4] = byte;
-          const int32_t weight = int32_t{static_cast<int8_t>(byte)} - zero_point;
-          sum += weight;
-          magnitude += std::abs(weight);
-        }
-        packed.sums[o * taps + tap] = static_cast<int32_t>(static_cast<uint64_t>(sum));
-      }
-      packed.magnitudes[o] = static_cast<double>(magnitude);
-    }
-  }
-}
-
-std::shared_ptr<const PackedWeights> pack(const ConvolutionPlan& plan, const uint8_t* weights, const Owners& owners) {
-  auto packed = std::make_shared<PackedWeights>();
-  packed->constant = owners[1];
-  packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
-  packed->sums.resize(plan.p.outputs * plan.taps());
-  packed->magnitudes.resize(plan.p.outputs);
-  for (const ChannelBlock& block : plan.blocks) pack_block(plan, block, weights, *packed);
-  return packed;
-}
-
-// Everything that packed weights depend on: the memory of the weights, and the values of their zero points.
-std::string key_of(const ConvolutionPlan& plan, const uint8_t* weights) {
-  const ConvolutionParams& p = plan.p;
-  const auto* zero_points = reinterpret_cast<const char*>(plan.plain_zero_points.data());
-  std::string key(zero_points, plan.plain_zero_points.size() * sizeof(int32_t));
-  for (const int64_t part :
-       {reinterpret_cast<int64_t>(weights), int64_t{p.weights_type == ByteType::u8}, int64_t{p.channels_first},
-        int64_t{p.type == OutputType::s32}, int64_t{plan.by_rows}, p.channels, p.outputs, p.groups, p.kernel[0], p.kernel[1]}) {
-    key += std::to_string(part) + ' ';
-  }
-  return key;
 }
 
 // The taps of the classes of each axis.
@@ -163,14 +97,14 @@ bool may_overflow(const ConvolutionPlan& plan, const PackedWeights& packed) {
   return false;
 }
 
-std::shared_ptr<const ConvolutionConstants> make_constants(ConvolutionPlan& plan, const Classes& classes, Addresses a,
-                                                           const Owners& owners) {
+std::shared_ptr<const ConvolutionConstants> make_constants(ConvolutionPlan& plan, const KernelTarget& target,
+                                                           const Classes& classes, Addresses a,
+                                                           const Identities& identities) {
   read_plain_constants(plan, a);
   const int64_t bytes = plan.lanes * 4, all_bytes = checked_product(plan.classes, plan.lanes, 4);
   const std::vector<int32_t>& zero_points = plan.plain_zero_points;
   auto constants = std::make_shared<ConvolutionConstants>(ConvolutionConstants{
-      .owners = owners,
-      .packed = shared_weights(key_of(plan, a[1]), [&] { return pack(plan, a[1], owners); }),
+      .packed = packed_weights(plan, target.threads, a[1], identities[1]),
       .has_zero_points = std::ranges::any_of(zero_points, [](int32_t z) { return z != 0; }),
       .uniform = std::ranges::adjacent_find(zero_points, std::not_equal_to<>()) == zero_points.end(),
       .zero_point = zero_points.front(),
@@ -193,7 +127,8 @@ std::shared_ptr<const ConvolutionConstants> make_constants(ConvolutionPlan& plan
 }
 
 // Everything that they depend on.
-std::vector<int64_t> key_of_constants(const ConvolutionPlan& plan, const Classes& classes, Addresses a) {
+std::vector<int64_t> key_of_constants(const ConvolutionPlan& plan, const Classes& classes,
+                                      const Identities& identities) {
   const ConvolutionParams& p = plan.p;
   std::vector<int64_t> key = {p.source_zero_point ? *p.source_zero_point : INT64_MAX,
                               static_cast<int64_t>(p.source_type),
@@ -208,9 +143,9 @@ std::vector<int64_t> key_of_constants(const ConvolutionPlan& plan, const Classes
                               p.kernel[0],
                               p.kernel[1],
                               static_cast<int64_t>(classes.rows.size())};
-  for (const size_t at : {1, 2, 3, 5}) key.push_back(reinterpret_cast<int64_t>(a[at]));
-  for (size_t at = first_step(p); plan.stepped && at < first_step(p) + 2; at++)
-    key.push_back(reinterpret_cast<int64_t>(a[at]));
+  const auto add = [&](size_t at) { key.insert(key.end(), {identities[at].memory, identities[at].offset}); };
+  for (const size_t at : {1, 2, 3, 5}) add(at);
+  for (size_t at = first_step(p); plan.stepped && at < first_step(p) + 2; at++) add(at);
   for (const auto* axis : {&classes.rows, &classes.columns}) {
     for (const auto& [first, last] : *axis) key.insert(key.end(), {first, last});
   }
@@ -313,12 +248,13 @@ UNSKEW_AVX512 void interleave(const __m512i (&rows)[4], __m512i (&to)[4]) {
 
 }  // namespace
 
-void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a, const Owners& owners) {
+void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& target, Addresses a,
+                                const Identities& identities) {
   static auto* shelf = new Shelf<std::vector<int64_t>, ConvolutionConstants>();  // threads outlive static objects
   const Classes classes = lay_out(plan, target);
   if (plan.blocks.empty()) return;
   plan.constants =
-      shelf->get(key_of_constants(plan, classes, a), [&] { return make_constants(plan, classes, a, owners); });
+      shelf->get(key_of_constants(plan, classes, identities), [&] { return make_constants(plan, target, classes, a, identities); });
   const ConvolutionConstants& constants = *plan.constants;
   plan.weights = constants.packed->bytes->data();
   plan.inside = constants.inside.as<int32_t>();

@@ -116,24 +116,24 @@ KernelProgram make_depthwise(const DepthwiseParams& p, const KernelTarget& targe
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
-      {.name = "weights", .bytes = checked_product(outputs, taps), .constant = true},
-      {.name = "bias", .bytes = checked_product(outputs, 4), .alignment = 4, .required = false, .constant = true},
+      {.name = "weights", .bytes = checked_product(outputs, taps), .constant = true, .packed = true},
+      {.name = "bias", .bytes = checked_product(outputs, 4), .alignment = 4, .required = false, .constant = true, .packed = true},
       {.name = "multiplier",
        .bytes = checked_product(outputs, 4),
        .alignment = 4,
        .required = element == 1,
-       .constant = true},
+       .constant = true, .packed = true},
       {.name = "destination",
        .bytes = checked_product(p.batch, p.output[0], p.output[1], outputs, element),
        .access = Access::write,
        .alignment = element},
-      {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true}};
+      {.name = "weightsZeroPoint", .bytes = outputs, .required = false, .constant = true, .packed = true}};
   if (!p.source_zero_point) program.arguments.push_back({.name = "sourceZeroPoint", .bytes = 1});
   const size_t factors = first_step(p);
   const auto more = p.floats ? scaled_end_arguments(*p.floats, outputs) : step_arguments(p.type, outputs);
   program.arguments.insert(program.arguments.end(), more.begin(), more.end());
   auto plans = std::make_shared<std::vector<std::shared_ptr<DepthwisePlan>>>();
-  program.prepare = [=](Addresses a, const Owners&) {
+  program.prepare = [=](Addresses a, const Identities&) {
     const int64_t middle = target.isa == Isa::avx512 ? divide_depthwise_avx512(outputs) : outputs;
     plans->push_back(prepare(p, target, outputs, 0, middle, a));
     if (middle < outputs) plans->push_back(prepare(p, target, outputs, middle, outputs, a));

@@ -99,17 +99,13 @@ class ScaledProduct {
                                     target);
   }
 
-  using Owner = std::shared_ptr<const AlignedBuffer>;
-
-  void prepare(uint8_t* weights, uint8_t* zero_points, const Owner& owner, const Owner& owner_of_zeros) {
-    weights_ = weights;
-    zero_points_ = zero_points;
+  void prepare(uint8_t* weights, uint8_t* zero_points, const Identity& of_weights, const Identity& of_zeros) {
     if (has_vnni_) {
       uint8_t* const addresses[] = {nullptr, weights, nullptr, nullptr, nullptr, zero_points, nullptr, nullptr, nullptr};
-      Owners owners(std::size(addresses));
-      owners[1] = owner;
-      owners[5] = owner_of_zeros;
-      memory_ = AlignedBuffer(convolution_.prepare(addresses, owners));
+      Identities identities(std::size(addresses));
+      identities[1] = of_weights;
+      identities[5] = of_zeros;
+      memory_ = AlignedBuffer(convolution_.prepare(addresses, identities));
       return;
     }
     plain_.resize(static_cast<size_t>(depth_ * columns_));
@@ -124,8 +120,8 @@ class ScaledProduct {
     scale_(scale, source.scale(), scales_, factors);
     uint8_t zero_point = source.zero_point();
     if (has_vnni_) {
-      uint8_t* const addresses[] = {source.bytes(), weights_,     nullptr,     nullptr, reinterpret_cast<uint8_t*>(to),
-                                    zero_points_,   &zero_point, factors_.data(), nullptr, memory_.data()};
+      uint8_t* const addresses[] = {source.bytes(), nullptr, nullptr, nullptr, reinterpret_cast<uint8_t*>(to), nullptr, &zero_point,
+                                    factors_.data(), nullptr, memory_.data()};
       convolution_.run(addresses);
       return;
     }
@@ -144,7 +140,6 @@ class ScaledProduct {
   void (*scale_sums_)(const uint32_t*, const float*, int64_t, int64_t, float*);
   void (*scale_)(const float*, float, int64_t, float*);
   AlignedBuffer factors_, sums_;
-  uint8_t *weights_ = nullptr, *zero_points_ = nullptr;
   std::vector<int16_t> plain_;
   KernelProgram convolution_;
   AlignedBuffer memory_{0};  // of its runs
@@ -169,11 +164,13 @@ class Layer {
     }
   }
 
-  void prepare(Addresses a, const Owners& owners) {
+  void prepare(Addresses a, const Identities& identities) {
     const auto from = [](uint8_t* at, int64_t bytes) { return at == nullptr ? nullptr : at + bytes; };
+    const auto part = [&](size_t argument, int64_t offset) { return Identity{identities[argument].memory, offset}; };
     for (int64_t d = 0; d < p_.directions; d++) {
-      of_input_[static_cast<size_t>(d)].prepare(a[1] + d * p_.size * columns_, from(a[3], d * columns_), owners[1], owners[3]);
-      of_state_[static_cast<size_t>(d)].prepare(a[4] + d * p_.hidden * columns_, from(a[6], d * columns_), owners[4], owners[6]);
+      const int64_t input = d * p_.size * columns_, state = d * p_.hidden * columns_, zeros = d * columns_;
+      of_input_[static_cast<size_t>(d)].prepare(a[1] + input, from(a[3], zeros), part(1, input), part(3, zeros));
+      of_state_[static_cast<size_t>(d)].prepare(a[4] + state, from(a[6], zeros), part(4, state), part(6, zeros));
     }
   }
 
@@ -234,7 +231,7 @@ KernelProgram make_dynamic_lstm(const DynamicLstmParams& p, const KernelTarget& 
     return ArgumentRule{.name = name, .bytes = bytes, .access = Access::write, .alignment = 4};
   };
   const auto constant = [](const char* name, int64_t bytes, bool required = true) {
-    return ArgumentRule{.name = name, .bytes = bytes, .required = required, .constant = true};
+    return ArgumentRule{.name = name, .bytes = bytes, .required = required, .constant = true, .packed = true};
   };
   KernelProgram program;
   program.arguments = {read("source", checked_product(p.length, p.batch, p.size, 4)),
@@ -250,8 +247,8 @@ KernelProgram make_dynamic_lstm(const DynamicLstmParams& p, const KernelTarget& 
                        write("destination", checked_product(p.length, state)),
                        write("lastH", state),
                        write("lastC", state)};
-  program.prepare = [layer](Addresses a, const Owners& owners) {
-    layer->prepare(a, owners);
+  program.prepare = [layer](Addresses a, const Identities& identities) {
+    layer->prepare(a, identities);
     return 0;
   };
   program.run = [layer](Addresses a) { layer->run(a); };

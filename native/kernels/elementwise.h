@@ -57,8 +57,8 @@ UNSKEW_INLINE float finish_float(int32_t sum, float scale, float offset, float l
 // The constants of a stepped end of bytes: fl(fl(fl(v)·scale) + offset) takes the place of v.
 inline std::vector<ArgumentRule> step_arguments(OutputType type, int64_t channels) {
   if (type == OutputType::s32) return {};
-  return {{.name = "scale", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true},
-          {.name = "offset", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true}};
+  return {{.name = "scale", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true, .packed = true},
+          {.name = "offset", .bytes = channels * 4, .alignment = 4, .required = false, .constant = true, .packed = true}};
 }
 // Such an end, or one whose zero point is added before it rounds; the arguments above begin at `first`.
 inline bool has_stepped_end(OutputType type, const Requantization& to, Addresses a, size_t first) {

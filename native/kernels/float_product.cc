@@ -78,9 +78,11 @@ class Product {
     terms_ = AlignedBuffer(checked_product(threads_, taps_, sizeof(Term)));
   }
 
+  bool packs() const { return !is_thin(); }
+
   // Weights that are known are widened once, and none of them makes a NaN of a pad.
   void prepare(Addresses a) {
-    if (a[1] == nullptr || is_thin()) return;
+    if (a[1] == nullptr || !packs()) return;
     const auto* weights = reinterpret_cast<const float*>(a[1]);
     are_finite_ = std::all_of(weights, weights + depth_ * p_.outputs, [](float w) { return std::isfinite(w); });
     for (int64_t g = 0; g < groups_; g++) pack(weights + g * depth_ * group_outputs_, 0, depth_, packed(g));
@@ -267,17 +269,17 @@ KernelProgram make_float_product(const FloatProductParams& p, const KernelTarget
   const int64_t output = checked_product(p.output[0], p.output[1], p.output[2]);
   const int64_t taps = checked_product(p.kernel[0], p.kernel[1], p.kernel[2]);
   const int64_t weights = checked_product(p.channels / p.groups, taps, p.outputs);
+  const auto product = std::make_shared<Product>(p, target);
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, input, p.channels, 4), .alignment = 4},
-      {.name = "weights", .bytes = checked_product(weights, 4), .alignment = 4},
+      {.name = "weights", .bytes = checked_product(weights, 4), .alignment = 4, .packed = product->packs()},
       {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false},
       {.name = "destination",
        .bytes = checked_product(p.batch, output, p.outputs, 4),
        .access = Access::write,
        .alignment = 4}};
-  const auto product = std::make_shared<Product>(p, target);
-  program.prepare = [product](Addresses a, const Owners&) {
+  program.prepare = [product](Addresses a, const Identities&) {
     product->prepare(a);
     return 0;
   };

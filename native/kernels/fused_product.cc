@@ -203,9 +203,11 @@ class Products {
     scratch_ = AlignedBuffer(checked_product(threads_, panels_.panel_size(), 4));
   }
 
+  bool packs() const { return matrices_ == 1; }
+
   // One matrix that is known is packed once.
   void prepare(Addresses a) {
-    if (a[1] == nullptr || matrices_ != 1) return;
+    if (a[1] == nullptr || !packs()) return;
     known_ = AlignedBuffer(checked_product(panels_.size(), 4));
     panels_.pack(matrix(a, 0), known_.as<float>());
     is_packed_ = true;
@@ -283,13 +285,16 @@ KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = reached(with(p.shape, {p.rows, p.depth}), with(p.source_strides, {1})), .alignment = 4},
-      {.name = "weights", .bytes = reached(with(p.shape, {p.depth, p.columns}), p.weights_strides), .alignment = 4},
+      {.name = "weights",
+       .bytes = reached(with(p.shape, {p.depth, p.columns}), p.weights_strides),
+       .alignment = 4,
+       .packed = state->packs()},
       {.name = "bias", .bytes = checked_product(p.columns, 4), .alignment = 4, .required = false},
       {.name = "destination",
        .bytes = reached(results, result_strides),
        .access = Access::write,
        .alignment = 4}};
-  program.prepare = [state](Addresses a, const Owners&) {
+  program.prepare = [state](Addresses a, const Identities&) {
     state->prepare(a);
     return 0;
   };

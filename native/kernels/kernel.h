@@ -25,21 +25,28 @@ struct ArgumentRule {
   int64_t alignment = 1;
   bool required = true;
   bool constant = false;  // must lie in constant memory, so that `prepare` may read it
+  // Of a constant: `prepare` alone reads it, and runs have no address of it.
+  bool packed = false;
   bool in_place = false;  // may be the very place of the destination
 };
 
 // Addresses in the order of `arguments`; null where an optional argument is absent.
 using Addresses = uint8_t* const*;
 
-// The memory of constant arguments, in the order of `arguments`; null elsewhere.
-using Owners = std::vector<std::shared_ptr<const AlignedBuffer>>;
+// Which constant an argument is, and from which byte on. Memory 0 stands for no constant; no two constants have one number.
+struct Identity {
+  int64_t memory = 0, offset = 0;
+};
+
+// In the order of `arguments`.
+using Identities = std::vector<Identity>;
 
 struct KernelProgram {
   std::vector<ArgumentRule> arguments;
   std::function<void(Addresses)> run;      // throws PositionOutside alone
   // Once, when a session is made, and not where no argument is constant; only constant arguments are set. Returns how many bytes a
   // run may write to in memory of the session: the address of these, on a cache line, is the one behind those of the arguments.
-  std::function<int64_t(Addresses, const Owners&)> prepare;
+  std::function<int64_t(Addresses, const Identities&)> prepare;
   bool is_light = false;                   // takes about as long as a copy of what it reads
 };
 

@@ -10,7 +10,6 @@
 namespace unskew {
 
 struct PackedWeights {
-  std::shared_ptr<const AlignedBuffer> constant;  // whose address is part of the key, and stays taken
   std::unique_ptr<AlignedBuffer> bytes;
   std::vector<int32_t> sums;       // [output channel][tap]: Σ over the input channels of w − zero point
   std::vector<double> magnitudes;  // [output channel]: Σ |w − zero point|

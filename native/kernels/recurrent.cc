@@ -173,14 +173,17 @@ KernelProgram make_recurrent(const RecurrentParams& p, const KernelTarget& targe
   };
   KernelProgram program;
   program.arguments = {read("sums", checked_product(p.length, p.batch, p.directions, checked_multiply(rows, 4))),
-                       read("weights", checked_product(p.directions, rows, p.hidden, 4)),
+                       {.name = "weights",
+                        .bytes = checked_product(p.directions, rows, p.hidden, 4),
+                        .alignment = 4,
+                        .packed = true},
                        read("ownBias", checked_product(p.directions, p.hidden, 4), false),
                        read("h", state, false),
                        read("c", state, false),
                        write("destination", checked_product(p.length, state)),
                        write("lastH", state),
                        write("lastC", state, p.cell == RecurrentCell::lstm)};
-  program.prepare = [recurrence](Addresses a, const Owners&) {
+  program.prepare = [recurrence](Addresses a, const Identities&) {
     recurrence->prepare(a);
     return 0;
   };

@@ -64,8 +64,10 @@ inline void check(const char* name, const Make& make) {
       if (written) std::memset(outputs[i].memory.get(), 0, outputs[i].bytes);
       addresses.push_back(!given[i] ? nullptr : written ? outputs[i].memory.get() : inputs[i].memory.get());
     }
-    // The inputs outlive the programs: nobody else has to own them.
-    const AlignedBuffer scratch(program.prepare ? program.prepare(addresses.data(), Owners(inputs.size())) : 0);
+    static int64_t last = 0;
+    Identities identities(inputs.size());
+    for (Identity& identity : identities) identity.memory = --last;
+    const AlignedBuffer scratch(program.prepare ? program.prepare(addresses.data(), identities) : 0);
     addresses.push_back(scratch.data());
     program.run(addresses.data());
   };

@@ -317,9 +317,9 @@ SessionPlan plan(int threads) {
     BufferRef ref{Space::input, 0, 0, nullptr};
     if (argument.name == "weights") {
       const Desc plain({16, 16, 3, 3}, Type::s8, Tag::abcd);
-      ref = {Space::constant, 0, 0, pack(weights.data(), plain, argument.desc, threads)};
+      ref = {Space::constant, 0, 0, std::make_shared<ConstantMemory>(pack(weights.data(), plain, argument.desc, threads))};
     } else if (argument.name == "bias") {
-      ref = {Space::constant, 0, 0, std::make_shared<AlignedBuffer>(64)};
+      ref = {Space::constant, 0, 0, std::make_shared<ConstantMemory>(std::make_shared<AlignedBuffer>(64))};
     } else if (argument.name == "destination") {
       ref = arena(0);
     } else if (argument.name == "scratchpad") {
@@ -332,7 +332,7 @@ SessionPlan plan(int threads) {
   second.name = "lut";
   second.kernel = std::make_shared<KernelProgram>(make_lut({bytes, 1, {}}, {best_isa(), threads}));
   second.arguments = {
-      {"source", arena(0)}, {"table", {Space::constant, 0, 0, table}}, {"destination", {Space::output, 0, 0, nullptr}}};
+      {"source", arena(0)}, {"table", {Space::constant, 0, 0, std::make_shared<ConstantMemory>(table)}}, {"destination", {Space::output, 0, 0, nullptr}}};
   SessionPlan result;
   result.threads = threads;
   result.arena_bytes = 4096 + convolution->scratchpad_bytes;

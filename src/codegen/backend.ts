@@ -56,7 +56,8 @@ export interface Plan {
   readonly bytesOfRun: number;
   /** Bytes that a node takes while it runs, besides its operands and results; absent: none. */
   readonly scratch?: (node: Node) => number;
-  open(): Session;
+  /** @param expendable memory that nothing but this session reads any more; it need not be kept */
+  open(expendable?: Uint8Array): Session;
   /** The same as numbers in a form; absent where a plan is not made of numbers. */
   form?(): PlanForm;
 }

@@ -30,6 +30,17 @@ export class ConstantPool {
     return entry();
   }
 
+  /** A pool with these constants alone. */
+  only(ids: Iterable<ConstantId>): ConstantPool {
+    const pool = new ConstantPool();
+    for (const id of ids) {
+      const tensor = this.get(id);
+      pool.#entries.set(id, () => tensor);
+    }
+    pool.#next = this.#next;
+    return pool;
+  }
+
   /** SHA-256 of type, shape and contents, 16 hex digits: equal contents, equal hash. */
   hash(id: ConstantId): string {
     const known = this.#hashes.get(id);

@@ -26,6 +26,7 @@ import {
   type Tensor,
   type TensorLike,
   toPublic,
+  withoutConstants,
 } from '../ir/index.ts';
 import {
   type Certificate,
@@ -111,7 +112,7 @@ export class Model {
   readonly strategies: readonly StrategyReport[];
   readonly backend: BackendName;
   readonly #order: BackendOrder;
-  readonly #compiled: CompiledModel;
+  #graph: Graph;
   readonly #threads: number;
   readonly #kernels: KernelChoice | undefined;
   readonly #keptShapes: number;
@@ -122,9 +123,11 @@ export class Model {
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
 
+  /** @param file the memory of its constants where nobody else reads it */
   constructor(
     compiled: CompiledModel,
     options: Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'> = {},
+    file?: Uint8Array,
   ) {
     const { graph, certificate, strategies } = compiled;
     this.#order = orderOf(options);
@@ -133,13 +136,17 @@ export class Model {
     this.#kernels = options.kernels ?? compiled.target.kernels;
     this.#keptShapes = keptShapesOf(options);
     this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
-    this.#compiled = compiled;
+    this.#graph = graph;
     this.certificate = certificate;
     this.strategies = strategies;
     this.inputs = metadataOf(graph, graph.inputs);
     this.outputs = metadataOf(graph, graph.outputs);
     const isFixed = this.inputs.every(({ dims }) => dims.every((d) => typeof d === 'number'));
-    if (isFixed) this.#executable(new Map());
+    if (!isFixed) return;
+    // there will be no other sizes, so that the sessions have all constants that are needed
+    this.#executable(new Map(), file);
+    this.#families = undefined;
+    this.#graph = withoutConstants(graph);
   }
 
   /**
@@ -205,10 +212,10 @@ export class Model {
   #prepare(feeds: Feed): { tensors: Feeds; bindings: ReadonlyMap<string, number> } {
     if (this.#disposed) fail('U4002', 'the model has been disposed of');
     const tensors = toFeeds(feeds);
-    return { tensors, bindings: checkFeeds(this.#compiled.graph, tensors) };
+    return { tensors, bindings: checkFeeds(this.#graph, tensors) };
   }
 
-  #executable(bindings: ReadonlyMap<string, number>): Executable {
+  #executable(bindings: ReadonlyMap<string, number>, file?: Uint8Array): Executable {
     const key = JSON.stringify([...bindings].sort());
     const known = this.#executables.get(key);
     if (known) {
@@ -216,8 +223,8 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
-    this.#families ??= new PlanFamilies(this.#compiled.graph, openHere(this.#order, this.#threads, this.#kernels));
-    const made = Executable.at(this.#families, bindings);
+    this.#families ??= new PlanFamilies(this.#graph, openHere(this.#order, this.#threads, this.#kernels));
+    const made = Executable.at(this.#families, bindings, file);
     this.#executables.set(key, made);
     return made;
   }
@@ -254,12 +261,13 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   const { kernels } = options;
   if (kernels !== undefined && !kernelChoices.includes(kernels))
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
-  return new Model(await load(source, options), options);
+  if (typeof source !== 'string' && !(source instanceof Uint8Array))
+    return new Model(compileGraph(source, options), options);
+  const bytes = typeof source === 'string' ? await readModelFile(source) : source;
+  return new Model(await load(source, bytes, options), options, typeof source === 'string' ? bytes : undefined);
 }
 
-async function load(source: Graph | string | Uint8Array, options: CompileOptions): Promise<CompiledModel> {
-  if (typeof source !== 'string' && !(source instanceof Uint8Array)) return compileGraph(source, options);
-  const bytes = typeof source === 'string' ? await readModelFile(source) : source;
+async function load(source: string | Uint8Array, bytes: Uint8Array, options: CompileOptions): Promise<CompiledModel> {
   const { profile, inputShapes } = options;
   if (isCompiledFile(bytes)) {
     const compiled = readCompiledFile(bytes, typeof source === 'string' ? source : undefined);

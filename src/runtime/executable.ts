@@ -20,6 +20,7 @@ import {
   refuseTooLarge,
   specialize,
   type ValueId,
+  withoutConstants,
 } from '../ir/index.ts';
 import { memoryFor } from './free_memory.ts';
 import { explained, refuseTooLargePlans, withinMeans } from './means.ts';
@@ -29,6 +30,12 @@ interface LiveStep {
   readonly session: Session;
   /** Values that nobody reads behind this step. */
   readonly done: readonly ValueId[];
+}
+
+interface Making {
+  /** The graph at the sizes of the sessions; absent: the graph itself. */
+  readonly sized?: () => Graph;
+  readonly file?: Uint8Array;
 }
 
 /** The values of one run, and whose memory they are in. */
@@ -77,7 +84,7 @@ class Values {
  */
 export class Executable {
   readonly parts: readonly Part[];
-  /** Sizes may be symbols in it. */
+  /** Sizes may be symbols in it; of its constants it has those alone that are outputs. */
   readonly #graph: Graph;
   readonly #sized: () => Graph;
   readonly #steps: readonly LiveStep[];
@@ -90,11 +97,15 @@ export class Executable {
   #disposed = false;
 
   /** @throws UnskewError U1006 when the system has no more memory, U5002 when it gives no more threads */
-  private constructor(graph: Graph, sized: () => Graph, steps: readonly Step[]) {
-    this.#graph = graph;
-    this.#sized = sized;
-    this.parts = steps.map(({ part }) => part);
-    this.#steps = withinMeans(sized, () => liveSteps(steps, new Set(graph.outputs)));
+  private constructor(graph: Graph, steps: readonly Step[], { sized, file }: Making) {
+    const known = withoutConstants(graph);
+    this.#graph = known;
+    this.#sized = sized ?? (() => known);
+    this.parts = steps.map(({ part }) => ({ ...part, graph: known }));
+    // other parts, and outputs, may read constants as well
+    const isAlone = steps.length === 1 && graph.outputs.every((id) => graph.values[id].constant === undefined);
+    const opened = steps.map(({ plan }, at): Step => ({ part: this.parts[at], plan }));
+    this.#steps = withinMeans(this.#sized, () => liveSteps(opened, new Set(graph.outputs), isAlone ? file : undefined));
     this.bytes = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
     this.keptBytes = steps.reduce((sum, { plan }) => sum + (plan.keptBytes ?? plan.bytes), 0);
     this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
@@ -104,14 +115,17 @@ export class Executable {
    * Plans a graph of static shapes.
    *
    * @param backends in the order in which they are asked
+   * @param file the memory of its constants, or of some of them, where nobody else reads it; it may read as zeros afterwards
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
-  static of(graph: Graph, backends: readonly Backend[]): Executable {
-    const sized = () => graph;
+  static of(graph: Graph, backends: readonly Backend[], file?: Uint8Array): Executable {
     refuseTooLarge(graph, 'now');
-    const steps = withinMeans(sized, () => planGraph(graph, backends));
+    const steps = withinMeans(
+      () => graph,
+      () => planGraph(graph, backends),
+    );
     refuseTooLargePlans(graph, steps);
-    return new Executable(graph, sized, steps);
+    return new Executable(graph, steps, { ...(file && { file }) });
   }
 
   /**
@@ -119,11 +133,11 @@ export class Executable {
    *
    * @throws UnskewError as `of` does
    */
-  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>): Executable {
+  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>, file?: Uint8Array): Executable {
     const { graph, backends } = families;
     const member = families.memberAt(sizes);
     const sized = () => specialize(graph, sizes);
-    return member ? new Executable(graph, sized, [member]) : Executable.of(sized(), backends);
+    return member ? new Executable(graph, [member], { sized }) : Executable.of(sized(), backends, file);
   }
 
   /** Runs that have not ended. */
@@ -206,14 +220,15 @@ export class Executable {
 const LARGE_QUEUE = 2 ** 28;
 
 /** All sessions, or none. */
-function liveSteps(steps: readonly Step[], outputs: ReadonlySet<ValueId>): LiveStep[] {
+function liveSteps(steps: readonly Step[], outputs: ReadonlySet<ValueId>, expendable?: Uint8Array): LiveStep[] {
   const ends: ValueId[][] = steps.map(() => []);
   const last = new Map<ValueId, number>();
   for (const [at, { part }] of steps.entries()) for (const id of [...part.outputs, ...part.inputs]) last.set(id, at);
   for (const [id, at] of last) if (!outputs.has(id)) ends[at].push(id);
   const live: LiveStep[] = [];
   try {
-    for (const [at, { part, plan }] of steps.entries()) live.push({ part, session: plan.open(), done: ends[at] });
+    for (const [at, { part, plan }] of steps.entries())
+      live.push({ part, session: plan.open(expendable), done: ends[at] });
     return live;
   } catch (error) {
     for (const { session } of live) session.dispose();

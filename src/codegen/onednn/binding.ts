@@ -234,11 +234,17 @@ export interface OneDnnBinding {
 
   /** An aligned copy of `bytes`. */
   memory(bytes: Uint8Array): NativeMemory;
+  /** The bytes themselves, which never change: they are copied where the runs of a session read them, not where a session packs them. */
+  lent(bytes: Uint8Array): NativeMemory;
   /** A constant packed once into the layout a primitive wants. */
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
   arenas(): Arenas;
-  /** @param arenas of the sessions of a model; absent: its own */
-  session(spec: SessionSpec, arenas?: Arenas): NativeSession;
+  /**
+   * @param arenas of the sessions of a model; absent: its own
+   * @param expendable memory that nobody reads any more: what is lent of it goes back to the system, part by part, as it is packed,
+   *   and reads as zeros then
+   */
+  session(spec: SessionSpec, arenas?: Arenas, expendable?: Uint8Array): NativeSession;
   sessionTemplate(spec: SessionSpec, arenas?: Arenas): SessionTemplate;
 
   /**

@@ -6,6 +6,9 @@ import { bytesOf, copyStrided, type ITensor, newArray, stridesOf } from '../../i
 import type { MemoryDesc, NativeMemory, NativeType, OneDnnBinding } from './binding.ts';
 import { inMemoryOrder } from './layout.ts';
 
+/** Fewer bytes are copied at once. */
+const LEAST_LENT = 4096;
+
 interface Packed {
   readonly to: MemoryDesc;
   readonly memory: NativeMemory;
@@ -29,7 +32,10 @@ export class KeptConstants {
     purpose = 'memory',
     order = (given: ITensor): ITensor => given,
   ): NativeMemory {
-    return this.once(t.data, purpose, () => binding.memory(bytesOf(order(t).data)));
+    return this.once(t.data, purpose, () => {
+      const bytes = bytesOf(order(t).data);
+      return bytes.length < LEAST_LENT ? binding.memory(bytes) : binding.lent(bytes);
+    });
   }
 
   /** Weights, seen as `dims`, in the layout that a primitive chose. */

@@ -52,7 +52,7 @@ export function planRegion(
     spec,
     labels,
     ...bytesOfPlan(spec.arenaBytes, [...spec.inputBytes, ...spec.outputBytes], labels.length),
-    open: () => open({ nodes, labels, types }, binding.session(spec, arenas)),
+    open: (expendable) => open({ nodes, labels, types }, binding.session(spec, arenas, expendable)),
     form: () => new NativeForm(nodes, recording, types, binding, arenas),
   };
 }

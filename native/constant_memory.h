@@ -1,0 +1,43 @@
+// Constants of sessions: bytes that never change. They are memory of their own, or lent by JavaScript; of lent ones a copy is made
+// where runs read them, and none where they are packed when a session is made.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "aligned_buffer.h"
+
+namespace unskew {
+
+class ConstantMemory {
+ public:
+  // Where the bytes lie now. On the thread of JavaScript; throws InvalidArgument when they are not there any more.
+  using Lender = std::function<const uint8_t*()>;
+
+  explicit ConstantMemory(std::shared_ptr<const AlignedBuffer> own) : bytes_(own->bytes()), own_(std::move(own)) {}
+  ConstantMemory(int64_t bytes, Lender lender) : bytes_(bytes), lender_(std::move(lender)) {}
+  ConstantMemory(const ConstantMemory&) = delete;
+  ConstantMemory& operator=(const ConstantMemory&) = delete;
+
+  // A number from 1 that no other constant of the process ever has, so that what is made of constants is found by it.
+  int64_t id() const { return id_; }
+  int64_t bytes() const { return bytes_; }
+  bool is_lent() const { return own_ == nullptr; }
+  // Valid until JavaScript runs again.
+  const uint8_t* data() const { return own_ ? own_->data() : lender_(); }
+  // The memory of its own.
+  const std::shared_ptr<const AlignedBuffer>& kept();
+
+ private:
+  static int64_t next_id();
+
+  const int64_t id_ = next_id();
+  const int64_t bytes_;
+  std::shared_ptr<const AlignedBuffer> own_;  // null: lent
+  Lender lender_;
+};
+
+// Gives the whole pages of a range of private memory back to the system, in the place of which zeros are read.
+void release_pages(const uint8_t* begin, const uint8_t* end);
+
+}  // namespace unskew
