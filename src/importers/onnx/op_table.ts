@@ -7,17 +7,20 @@ import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { embeddingOps } from './ops/embedding.ts';
 import { fusedOps } from './ops/fused.ts';
+import { groupQueryAttentionOps } from './ops/group_query_attention.ts';
 import { indexedOps } from './ops/indexed.ts';
 import { madeOps } from './ops/made.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
 import { normalizationOps } from './ops/normalization.ts';
+import { onnxAttentionOps } from './ops/onnx_attention.ts';
 import { poolOps } from './ops/pool.ts';
 import { qlinearOps } from './ops/qlinear.ts';
 import { quantizeOps } from './ops/quantize.ts';
 import { recurrentOps } from './ops/recurrent.ts';
 import { reduceOps } from './ops/reduce.ts';
 import { resizeOps } from './ops/resize.ts';
+import { rotaryOps } from './ops/rotary.ts';
 import { shapeOps } from './ops/shape.ts';
 import { unaryOps } from './ops/unary.ts';
 import { typeRules } from './output_types.ts';
@@ -27,6 +30,9 @@ const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
   ...attentionOps,
+  ...groupQueryAttentionOps,
+  ...onnxAttentionOps,
+  ...rotaryOps,
   ...embeddingOps,
   ...fusedOps,
   ...recurrentOps,

@@ -64,6 +64,10 @@ const initializers: readonly ModelInitializer[] = [
   alternating('rg3', 'f32', 1, 6, 2),
   constant('row', 's64', [1, 0], [2, 1]),
   alternating('rows', 'f32', 2, 6),
+  alternating('angles', 'f32', 8, 3),
+  alternating('places', 's64', 1, 6),
+  constant('three', 's32', [1, 1, 1]),
+  constant('length', 's32', [2], []),
   alternating('rows6', 'f32', 6, 6),
   alternating('packed', 'f32', 6, 18),
   alternating('folded', 'f32', 1, 8, 4),
@@ -112,7 +116,14 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
     attrs: {},
   },
   EmbedLayerNormalization: { inputs: ['i2', '', 'rows', 'rows6', '', 'c6', 'c6'], attrs: {} },
-  Attention: { inputs: ['x3', 'packed'], attrs: { num_heads: 1 } },
+  'com.microsoft:Attention': { inputs: ['x3', 'packed'], attrs: { num_heads: 1 } },
+  Attention: { inputs: ['x4', 'x4', 'x4'], attrs: {}, opset: 23 },
+  'com.microsoft:RotaryEmbedding': { inputs: ['x4', 'one', 'angles', 'angles'], attrs: {} },
+  RotaryEmbedding: { inputs: ['x4', 'angles', 'angles', 'places'], attrs: {}, opset: 23 },
+  GroupQueryAttention: {
+    inputs: ['x3', 'x3', 'x3', '', '', 'three', 'length'],
+    attrs: { num_heads: 1, kv_num_heads: 1 },
+  },
   MultiHeadAttention: { inputs: ['x3', 'x3', 'x3'], attrs: { num_heads: 2 } },
   SkipLayerNormalization: { inputs: ['x3', 'x3', 'c6'], attrs: {} },
   SkipSimplifiedLayerNormalization: { inputs: ['x3', 'x3', 'c6'], attrs: {} },
@@ -141,7 +152,7 @@ export interface Baseline {
 
 /** A node that is imported as something other than an opaque operator. */
 export function baselineOf(op: OnnxOp): Baseline | undefined {
-  const given = known[op.name];
+  const given = known[`${op.domain}:${op.name}`] ?? known[op.name];
   if (given) return [{ op, opset: 17, ...given }].find(isUnderstood);
   const draw = drawer(op.name.length + 131 * op.inputs.length);
   const required = op.inputs.filter(({ presence }) => presence !== 'optional').length;

@@ -6,6 +6,7 @@ import {
   nnAdd,
   nnAnd,
   nnConcat,
+  nnDiv,
   nnGreater,
   nnGreaterOrEqual,
   nnLess,
@@ -14,6 +15,7 @@ import {
   nnRange,
   nnSlice,
   nnSoftmax,
+  nnTanh,
   nnWhere,
   subDims,
   type Value,
@@ -119,6 +121,14 @@ export function scoresOf(
     const b = addend(scores);
     return b ? ctx.emit(nnAdd, { a: sum, b }) : sum;
   }, scores);
+}
+
+/** cap·tanh(x / cap) */
+export function capped(ctx: NodeContext, x: Value, cap: number): Value {
+  if (cap === 0) return x;
+  const by = ctx.scalar('f32', cap, 'cap');
+  const bounded = ctx.emit(nnTanh, { x: ctx.emit(nnDiv, { a: x, b: by }) });
+  return ctx.emit(nnMul, { a: bounded, b: by });
 }
 
 /** softmax(scores)·V as [N, S, heads·size] */
