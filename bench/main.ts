@@ -12,7 +12,8 @@ import { createPeer } from '../src/cli/onnxruntime.ts';
 import { legalize } from '../src/codegen/legalize.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { interpret, tensor } from '../src/ir/index.ts';
-import { compile, compileGraph } from '../src/runtime/compile.ts';
+import { compile } from '../src/runtime/compile.ts';
+import { compileGraph } from '../src/runtime/compile_graph.ts';
 import {
   feedOf,
   measureAlone,

@@ -5,7 +5,8 @@
  *   npm run bench:zero_points [-- --rounds=N --threads=1,2 --json=FILE]
  */
 import { importOnnx } from '../src/importers/onnx/import.ts';
-import { compileGraph, Model } from '../src/runtime/compile.ts';
+import { Model } from '../src/runtime/compile.ts';
+import { compileGraph } from '../src/runtime/compile_graph.ts';
 import { formatTable } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
 import { addToFile, commandOf, type ZeroPointsRow } from './zoo/result.ts';

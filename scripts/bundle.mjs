@@ -14,7 +14,10 @@ const source = (path) => join(ROOT, 'src', path);
 
 const entries = ['index', 'testing/index', 'cli/main'];
 
-/** Functions of src/index.ts that load the code behind them when they are first called: the part, their door and their names. */
+/**
+ * Functions of src/index.ts that load the code behind them when they are first called: the part, their door and their names; and the part of
+ * the thread that compiles.
+ */
 const parts = {
   text: ['ir/index.ts', ['parse', 'print', 'verify', 'interpret']],
   legalize: ['codegen/index.ts', ['legalize']],
@@ -23,6 +26,7 @@ const parts = {
   import: ['runtime/index.ts', ['importModel']],
   compile: ['runtime/index.ts', ['compile']],
   feeds: ['runtime/index.ts', ['toFeeds']],
+  compiler: ['runtime/index.ts', ['serveCompilations']],
 };
 
 // ---- sources ----

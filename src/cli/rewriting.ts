@@ -7,6 +7,7 @@ import { type Graph, print } from '../ir/index.ts';
 import {
   type Certificate,
   certificateOf,
+  claimsOf,
   type PassTrace,
   runPipeline,
   type Strategy,
@@ -98,7 +99,7 @@ function runListed(graph: Graph, list: readonly PassEntry[], { strategy, ...requ
   const target = resolveTarget(request.target);
   const passes = makePasses(list, { target, strategy, report: (entry) => strategies.push(entry) });
   const result = runPipeline(graph, passes, { target, afterPass: request.afterPass });
-  const certificate = certificateOf(result.graph, [], result.trace);
+  const certificate = certificateOf(result.graph, claimsOf(result.graph, [], result.trace));
   return { ...result, reference: graph, certificate, strategies, account: undefined };
 }
 

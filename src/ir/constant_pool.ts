@@ -8,6 +8,11 @@ import { bytesOf, type DType, type ITensor, viewAs } from '../tensors/index.ts';
 
 export type ConstantId = string & { readonly __brand: 'ConstantId' };
 
+export interface PoolContents {
+  readonly entries: readonly (readonly [ConstantId, ITensor])[];
+  readonly next: number;
+}
+
 export class ConstantPool {
   readonly #entries = new Map<ConstantId, () => ITensor>();
   readonly #hashes = new Map<ConstantId, string>();
@@ -24,10 +29,37 @@ export class ConstantPool {
     return id;
   }
 
+  /** A pool of the same constants, and ids that continue the given ones. */
+  static of({ entries, next }: PoolContents): ConstantPool {
+    const pool = new ConstantPool();
+    for (const [id, tensor] of entries) pool.#entries.set(id, () => tensor);
+    pool.#next = next;
+    return pool;
+  }
+
+  /** The constants of these ids, as plain data. */
+  contentsOf(ids: Iterable<ConstantId>): PoolContents {
+    return { entries: [...new Set(ids)].map((id) => [id, this.get(id)]), next: this.#next };
+  }
+
   get(id: ConstantId): ITensor {
     const entry = this.#entries.get(id);
     assert(entry, `no constant ${id} in the pool`);
     return entry();
+  }
+
+  /** A pool of the same constants; those that lie in `memory` are read with `read` when somebody first looks at them. */
+  apartFrom(memory: ArrayBufferLike, read: (offset: number, length: number) => Uint8Array): ConstantPool {
+    const pool = new ConstantPool();
+    for (const [id, entry] of this.#entries) {
+      const { dtype, shape, data } = entry();
+      const { buffer, byteOffset, byteLength } = data;
+      let known: ITensor | undefined;
+      const again = () => (known ??= tensorOfBytes(dtype, shape, read(byteOffset, byteLength)));
+      pool.#entries.set(id, buffer === memory ? again : entry);
+    }
+    pool.#next = this.#next;
+    return pool;
   }
 
   /** A pool with these constants alone. */

@@ -86,30 +86,48 @@ export class Prover {
   }
 }
 
-/**
- * The certificate of a corrected graph. Rules know their own exactness; with `checked` every entry lists its
- * obligations as well, and with `leftInFloat` groupings say where ONNX Runtime takes another arithmetic.
- */
-export function certificateOf(
+/** What a rewriting says about itself before any proof: plain data, which may go to another thread. */
+export interface Claims extends Pick<Certificate, 'profile' | 'notes' | 'grouping'> {
+  /** The rules behind each node of the result, and the layer that it belongs to. */
+  readonly rewrites: Rewrites;
+  /** The entries where they were proved already. */
+  readonly proved?: readonly CertificateEntry[];
+}
+
+/** The claims of the passes; with `leftInFloat` groupings say where ONNX Runtime takes another arithmetic. */
+export function claimsOf(
   graph: Graph,
   grouping: readonly PassTrace[],
   corrections: readonly PassTrace[],
-  checked?: () => Checked,
   leftInFloat: ReadonlyMap<string, string> = new Map(),
-): Certificate {
-  const entries = lazily(() => entriesOf(graph, rewritesIn(graph, corrections), checked?.()));
+): Claims {
   return {
     ...readAs(graph),
+    rewrites: rewritesIn(graph, corrections),
+    grouping: entriesOf(graph, rewritesIn(graph, grouping)).map((entry) => {
+      const onnxruntime = entry.exactness === 'bit-exact' ? undefined : leftInFloat.get(entry.node);
+      return onnxruntime === undefined ? entry : { ...entry, onnxruntime };
+    }),
+  };
+}
+
+/**
+ * The certificate of a corrected graph. Rules know their own exactness; with `checked` every entry lists its obligations as well.
+ */
+export function certificateOf(
+  graph: Graph,
+  { rewrites, proved, ...claims }: Claims,
+  checked?: () => Checked,
+): Certificate {
+  const entries = lazily(() => proved ?? entriesOf(graph, rewrites, checked?.()));
+  return {
+    ...claims,
     get verdict() {
       return verdictOf(entries());
     },
     get entries() {
       return entries();
     },
-    grouping: entriesOf(graph, rewritesIn(graph, grouping)).map((entry) => {
-      const onnxruntime = entry.exactness === 'bit-exact' ? undefined : leftInFloat.get(entry.node);
-      return onnxruntime === undefined ? entry : { ...entry, onnxruntime };
-    }),
   };
 }
 
@@ -122,11 +140,12 @@ function readAs({ profile, origin }: Graph): Pick<Certificate, 'profile' | 'note
 /** The certificate of a compiled graph: the earlier one, and the selection of its operators. */
 export function withSelection(
   certificate: Certificate,
-  selected: Graph,
-  checked: () => Checked,
-  floats: FloatClaim | undefined,
+  prover: Prover,
+  { corrected, selected }: { readonly corrected: Graph; readonly selected: Graph },
+  by: Pick<Target, 'owes' | 'floats'>,
 ): Certificate {
-  const selection = lazily(() => entriesOf(selected, new Map(), checked()));
+  const selection = lazily(() => entriesOf(selected, new Map(), prover.selection(corrected, selected, by)));
+  const floats = by.floats?.(selected);
   return {
     ...(certificate.profile && { profile: certificate.profile }),
     ...(certificate.notes && { notes: certificate.notes }),
@@ -149,7 +168,7 @@ function verdictOf(entries: readonly CertificateEntry[]): Certificate['verdict']
   return entries.every(({ exactness }) => exactness === 'bit-exact') ? 'bit-exact' : 'bounded';
 }
 
-type Rewrites = ReadonlyMap<NodeId, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
+export type Rewrites = ReadonlyMap<NodeId, { readonly layer: string; readonly rules: ReadonlySet<string> }>;
 
 /** The rules that made the remaining nodes. */
 function rewritesIn(graph: Graph, trace: readonly PassTrace[]): Rewrites {

@@ -1,7 +1,15 @@
 /** Rules, passes and pipelines, and the account of what they did. */
 export { findRule } from './all_rules.ts';
 export { canonicalize } from './canonicalize.ts';
-export { type Certificate, type CertificateEntry, certificateOf } from './certificate.ts';
+export {
+  type Certificate,
+  type CertificateEntry,
+  type Claims,
+  certificateOf,
+  claimsOf,
+  Prover,
+  withSelection,
+} from './certificate.ts';
 export { correctZeroPoints, weightRules } from './correct_zero_points.ts';
 export type { LayerClass } from './cost/layer_class.ts';
 export { keyOf, type Layer, layersOf, symmetricOf } from './cost/layers.ts';
@@ -12,7 +20,7 @@ export { groupQdq, qdqRules } from './group_qdq.ts';
 export { lazily } from './lazily.ts';
 export { leadsToStep } from './leads_to_step.ts';
 export { type CorrectionOptions, correctionOptions, legalizeFor } from './legalize.ts';
-export type { LegalizeResult } from './legalize_result.ts';
+export type { Legalized, LegalizeResult } from './legalize_result.ts';
 export { guarded, runPipeline } from './manager.ts';
 export type { Pass, PassResult, PassTrace } from './pass.ts';
 export { familiesFor } from './pipelines.ts';

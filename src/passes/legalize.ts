@@ -3,13 +3,13 @@
 import { InternalError, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
 import type { ByteSums, OnProof } from '../proofs/index.ts';
-import { certificateOf, Prover, withSelection } from './certificate.ts';
+import { certificateOf, claimsOf, Prover, withSelection } from './certificate.ts';
 import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
 import { leaveUntouched } from './leave_untouched.ts';
 import { strategiesOf, withBodies } from './legalize_bodies.ts';
-import type { LegalizeResult } from './legalize_result.ts';
+import type { Legalized } from './legalize_result.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import { otherWays, refutationsOf, type Tried } from './other_ways.ts';
 import type { PassTrace } from './pass.ts';
@@ -54,7 +54,7 @@ export const correctionOptions: OptionNames<CorrectionOptions> = {
  * @throws UnskewError U4002 for an unknown strategy, U6003 for a strategy that is not legal for a named layer;
  * with `verify` InternalError when a rewrite is refuted and no other way is left
  */
-export function legalizeFor(graph: Graph, target: Target, options: CorrectionOptions = {}): LegalizeResult {
+export function legalizeFor(graph: Graph, target: Target, options: CorrectionOptions = {}): Legalized {
   const bodies = graph.origin?.bodies ?? [];
   if (bodies.length === 0) return legalizeGraph(graph, target, options);
   const [own, ...others] = strategiesOf([graph, ...bodies.map((body) => body.graph)], options);
@@ -64,7 +64,7 @@ export function legalizeFor(graph: Graph, target: Target, options: CorrectionOpt
   );
 }
 
-function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions): LegalizeResult {
+function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions): Legalized {
   const misses: Miss[] = [];
   const pipeline: PipelineOptions = {
     ...options,
@@ -85,14 +85,16 @@ function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions)
       ...untouched(quantized.graph),
     ];
     const corrected = runPipeline(quantized.graph, passes, pipeline);
-    const certificate = certificateOf(
+    const claims = claimsOf(
       corrected.graph,
       stillThere(quantized.trace, graph, corrected.graph),
       stillThere(corrected.trace, quantized.graph, corrected.graph),
-      () => prover.corrections(quantized.graph, corrected.graph),
       left,
     );
-    return { corrected, strategies, certificate };
+    const certificate = certificateOf(corrected.graph, claims, () =>
+      prover.corrections(quantized.graph, corrected.graph),
+    );
+    return { corrected, strategies, claims, certificate };
   };
   const { strategy = 'auto', verify = strategy === 'auto' } = options;
   let attempt = correct(strategy);
@@ -108,20 +110,16 @@ function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions)
       if (certificate.verdict === 'differs') throw new InternalError(refutationsOf(certificate));
     });
   }
-  const { corrected, strategies, certificate } = attempt;
+  const { corrected, strategies, claims, certificate } = attempt;
   const remaining = lazily(() => remainingZeroPoints(corrected.graph, target, productRules));
   return {
     graph: corrected.graph,
     quantized: quantized.graph,
     trace: [...quantized.trace, ...corrected.trace],
     certificate,
+    claims: verify ? { ...claims, proved: certificate.entries } : claims,
     certify: (selected, by = target) =>
-      withSelection(
-        certificate,
-        selected,
-        () => prover.selection(corrected.graph, selected, by),
-        by.floats?.(selected),
-      ),
+      withSelection(certificate, prover, { corrected: corrected.graph, selected }, by),
     strategies,
     get remaining() {
       return remaining();

@@ -1,6 +1,6 @@
 import type { Diagnostic } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
-import type { Certificate } from './certificate.ts';
+import type { Certificate, Claims } from './certificate.ts';
 import type { PassTrace } from './pass.ts';
 import type { RemainingZeroPoint } from './remaining.ts';
 import type { Miss } from './rewrite/rule.ts';
@@ -24,4 +24,9 @@ export interface LegalizeResult {
   readonly remaining: readonly RemainingZeroPoint[];
   readonly misses: readonly Miss[];
   readonly notes: readonly Diagnostic[];
+}
+
+export interface Legalized extends LegalizeResult {
+  /** Of which the certificate is made; absent for a graph with bodies, whose certificate is made of several. */
+  readonly claims?: Claims;
 }

@@ -1,5 +1,4 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
-import { availableParallelism } from 'node:os';
 import {
   type CompiledModel,
   type Fallback,
@@ -7,101 +6,38 @@ import {
   isCompiledFile,
   type KernelChoice,
   kernelChoices,
-  MOST_THREADS,
   type NodeTime,
   PlanFamilies,
   readCompiledFile,
-  select,
-  type TargetDescription,
-  targetFor,
 } from '../codegen/index.ts';
-import { checkOptions, fail, type OptionNames } from '../diagnostics/index.ts';
-import { type ImportOptions, importBytes } from '../importers/index.ts';
+import { checkOptions, fail } from '../diagnostics/index.ts';
+import { importBytes } from '../importers/index.ts';
 import {
   checkFeeds,
   type Feeds,
   type Graph,
   type ITensor,
-  refuseTooLarge,
   type Tensor,
   type TensorLike,
   toPublic,
   withoutConstants,
 } from '../ir/index.ts';
-import {
-  type Certificate,
-  type CorrectionOptions,
-  foldWeights,
-  type LegalizeResult,
-  legalizeFor,
-  runPipeline,
-  type Strategy,
-  type StrategyReport,
-} from '../passes/index.ts';
-import type { AnyBackendName, BackendName, BackendOrder } from './backend_names.ts';
-import { checkedOrder, usualOrder } from './backend_order.ts';
-import { backends, costsHere, openHere, openOrder } from './backends.ts';
+import type { Certificate, StrategyReport } from '../passes/index.ts';
+import type { BackendName, BackendOrder } from './backend_names.ts';
+import { backends, openHere } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
+import { compileGraph } from './compile_graph.ts';
+import { type CompileOptions, compileOptionNames, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
+import { compiledElsewhere } from './elsewhere/index.ts';
 import { Executable } from './executable.ts';
 import { externalReader } from './external_data.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import { readModelFile } from './import_model.ts';
-import { refuseOpenSizes, refuseUnknown } from './refuse_unrunnable.ts';
-
-export interface CompileOptions {
-  /** `onednn` (the native addon; default) or `reference` (the interpreter: slow, the meaning itself), and no other. */
-  readonly backend?: BackendName;
-  /**
-   * The back ends that are asked for a node, in this order; the model is compiled for the first one, and the interpreter computes what
-   * is left. By default `['onednn', 'onnxruntime']` where the package onnxruntime-node is installed, else `['onednn']`: ONNX Runtime
-   * computes operators that have no native form, those among them that unskew does not understand.
-   */
-  readonly backends?: readonly AnyBackendName[];
-  /** Threads of one inference; all processors by default. */
-  readonly threads?: number;
-  /** `onednn`: products and pools by primitives of oneDNN wherever it has one, to compare with our kernels; as exact. */
-  readonly kernels?: KernelChoice;
-  /**
-   * For how many sets of sizes sessions are kept when dimensions are symbolic; unless said 8, and more while all of them take 64 MiB at
-   * most. Each takes about 1 KiB for each of its commands, and all together take the memory of one run, or of as many as run at once.
-   * The least recently used one that no run uses goes first; another run with its sizes makes it anew.
-   */
-  readonly keptShapes?: number;
-  readonly strategy?: Strategy;
-  /** Sizes for symbolic dimensions, by input: the model is then made for these alone. */
-  readonly inputShapes?: Readonly<Record<string, readonly number[]>>;
-  readonly target?: TargetDescription;
-  /**
-   * Lets `auto` use the costs that `unskew strategies --measure` found on this machine, if any; true by default. It
-   * affects speed alone.
-   */
-  readonly measuredCosts?: boolean;
-  /** Proves the corrections at once, and gives a layer another way where something is not proved: true for `auto`. */
-  readonly verify?: boolean;
-  /** Whose arithmetic requantization follows; `ort` unless the model says otherwise. */
-  readonly profile?: ImportOptions['profile'];
-  /** Told before each proof how many are done, of how many. */
-  readonly onProof?: CorrectionOptions['onProof'];
-}
-
-const optionNames: OptionNames<CompileOptions> = {
-  backend: true,
-  backends: true,
-  threads: true,
-  kernels: true,
-  strategy: true,
-  inputShapes: true,
-  keptShapes: true,
-  target: true,
-  measuredCosts: true,
-  verify: true,
-  profile: true,
-  onProof: true,
-};
+import { type OwnFile, ownFile, versionOf } from './own_file.ts';
+import { type OwnModel, ownModel } from './own_model.ts';
 
 export type Feed = Readonly<Record<string, TensorLike>>;
 
-const KEPT_SHAPES = 8;
 /** Sessions that take so many bytes together are kept anyway. */
 const KEPT_BYTES = 2 ** 26;
 
@@ -248,29 +184,36 @@ export class Model {
 }
 
 /**
- * Compiles a model: imports it when a path or bytes are given, legalizes it for this machine, selects primitives.
- * A compiled file (`unskew compile`) is loaded as it is.
+ * Compiles a model: imports it when a path or bytes are given, legalizes it for this machine, selects primitives. Another thread
+ * does so, while the event loop turns. A compiled file (`unskew compile`) is loaded as it is.
  *
  * @throws UnskewError for a wrong model (U1…, U2…), U5001 when the addon cannot be loaded, U5004 for a bad compiled file
  */
 export async function compile(source: Graph | string | Uint8Array, options: CompileOptions = {}): Promise<Model> {
-  checkOptions('compile', options, optionNames);
+  checkOptions('compile', options, compileOptionNames);
   orderOf(options);
   threadsOf(options);
   keptShapesOf(options);
   const { kernels } = options;
   if (kernels !== undefined && !kernelChoices.includes(kernels))
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
-  if (typeof source !== 'string' && !(source instanceof Uint8Array))
-    return new Model(compileGraph(source, options), options);
-  const bytes = typeof source === 'string' ? await readModelFile(source) : source;
-  return new Model(await load(source, bytes, options), options, typeof source === 'string' ? bytes : undefined);
+  const { compiled, file } = (await compiledElsewhere(source, options)) ?? (await compiledHere(source, options));
+  return new Model(compiled, options, file);
 }
 
-async function load(source: string | Uint8Array, bytes: Uint8Array, options: CompileOptions): Promise<CompiledModel> {
+async function compiledHere(source: Graph | string | Uint8Array, options: CompileOptions): Promise<OwnModel> {
+  if (source instanceof Uint8Array) return compiledOf(source, options);
+  if (typeof source !== 'string') return { compiled: compileGraph(source, options) };
+  const version = versionOf(source);
+  const bytes = await readModelFile(source);
+  return compiledOf(bytes, options, source, ownFile(source, bytes, version));
+}
+
+/** @param own the file where nobody else reads its memory */
+async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: string, own?: OwnFile): Promise<OwnModel> {
   const { profile, inputShapes } = options;
   if (isCompiledFile(bytes)) {
-    const compiled = readCompiledFile(bytes, typeof source === 'string' ? source : undefined);
+    const compiled = readCompiledFile(bytes, file);
     const settled = (['strategy', 'target', 'profile'] as const).find((name) => options[name] !== undefined);
     if (settled !== undefined)
       fail(
@@ -279,71 +222,18 @@ async function load(source: string | Uint8Array, bytes: Uint8Array, options: Com
         {},
         'compile the model that it was made of',
       );
-    return inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
+    const sized = inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
+    return { compiled: sized, ...(own && { file: own.bytes }) };
   }
   // from the bytes that were read already: a pipe gives its contents once
   const graph = await importBytes(bytes, {
-    ...(typeof source === 'string' && { file: source, readExternal: externalReader(source) }),
+    ...(file !== undefined && { file, readExternal: externalReader(file) }),
     ...(profile && { profile }),
     ...(inputShapes && { inputShapes }),
   });
-  return compileGraph(graph, options);
-}
-
-/** A fresh compilation, with the parts that a compiled file does not keep. */
-export interface Compilation extends CompiledModel, Pick<LegalizeResult, 'quantized' | 'remaining'> {}
-
-/** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
-export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
-  const { target, measuredCosts = true, inputShapes, kernels } = options;
-  const order = orderOf(options);
-  const [name] = order;
-  const machine = target ?? { ...backends[name].here(threadsOf(options)), ...(kernels && { kernels }) };
-  const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
-  const asked = openOrder(order, machine, own);
-  const [backend] = asked;
-  const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
-  refuseUnknown(bound, asked);
-  refuseOpenSizes(bound);
-  refuseTooLarge(bound, 'ever');
-  const goal = targetFor(machine, backend);
-  const legalized = legalizeFor(bound, goal, {
-    ...(backend.byteSums && { byteSums: backend.byteSums }),
-    ...(options.strategy && { strategy: options.strategy }),
-    ...(options.verify !== undefined && { verify: options.verify }),
-    ...(options.onProof && { onProof: options.onProof }),
-  });
-  const selected = runPipeline(legalized.graph, [select(backend)], { target: goal }).graph;
-  return {
-    graph: runPipeline(selected, [foldWeights(backend.level)], { target: goal }).graph,
-    target: machine,
-    certificate: legalized.certify(selected, backend),
-    strategies: legalized.strategies,
-    quantized: legalized.quantized,
-    get remaining() {
-      return legalized.remaining;
-    },
-  };
-}
-
-function orderOf({ backend, backends }: Pick<CompileOptions, 'backend' | 'backends'>): BackendOrder {
-  if (backend !== undefined && backends !== undefined)
-    fail('U4002', 'a backend is given twice: as backend, and in backends', {}, 'give one of them');
-  if (backends !== undefined && !Array.isArray(backends)) fail('U4002', 'backends should be a list of names');
-  const named = backends ?? (backend === undefined ? undefined : [backend]);
-  return named === undefined ? usualOrder() : checkedOrder(named);
-}
-
-function threadsOf({ threads = availableParallelism() }: CompileOptions): number {
-  if (!Number.isSafeInteger(threads) || threads < 1 || threads > MOST_THREADS)
-    fail('U4002', `threads should be a whole number from 1 to ${MOST_THREADS}, but is ${threads}`);
-  return threads;
-}
-
-function keptShapesOf({ keptShapes = KEPT_SHAPES }: CompileOptions): number {
-  if (!Number.isSafeInteger(keptShapes) || keptShapes < 1)
-    fail('U4002', `keptShapes should be a whole number from 1, but is ${keptShapes}`);
-  return keptShapes;
+  const compiled = compileGraph(graph, options);
+  const { claims } = compiled;
+  return claims === undefined || own === undefined ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
 }
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>

@@ -10,7 +10,7 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { openOnnx } from '../../src/formats/onnx/index.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type DType, dtypes, tensor } from '../../src/ir/index.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { type Model, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 
 const filled = (name: string, dtype: DType, shape: number[], value = 1): ModelInitializer => ({

@@ -4,7 +4,7 @@ import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnRequantize } from '../../src/ir/ops/qnn_requantize.op.ts';
 import { requantizeModes } from '../../src/numerics/index.ts';
-import type { CompileOptions } from '../../src/runtime/compile.ts';
+import type { CompileOptions } from '../../src/runtime/compile_options.ts';
 
 /** Every value of each, with every value of the others; `steps`: how many factors a sum is multiplied by. */
 const dimensions = {

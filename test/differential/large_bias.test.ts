@@ -4,7 +4,7 @@ import { agreement } from '../../src/cli/agreement.ts';
 import { compiledSide } from '../../src/cli/sides.ts';
 import { GraphBuilder, type ITensor, sizeOf, tensor } from '../../src/ir/index.ts';
 import { nnConv } from '../../src/ir/ops/nn_conv.op.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 
 const waves = (shape: readonly number[], step: number): ITensor<'f32'> =>
   tensor(

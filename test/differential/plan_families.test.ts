@@ -17,7 +17,7 @@ import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts'
 import { qnnGlobalAveragePool } from '../../src/ir/ops/qnn_global_average_pool.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { openHere } from '../../src/runtime/backends.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Executable } from '../../src/runtime/executable.ts';
 import { feedsOf } from '../../src/testing/index.ts';
 

@@ -6,7 +6,7 @@ import type { NativePlan } from '../../src/codegen/onednn/plan.ts';
 import { checkFeeds, type Feeds, type Graph, GraphBuilder, specialize } from '../../src/ir/index.ts';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import { openHere } from '../../src/runtime/backends.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { buildConv, buildMatmul, convSpec, feedsOf, matmulSpec } from '../../src/testing/index.ts';
 import { expectSame } from './support.ts';
 

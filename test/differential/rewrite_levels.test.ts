@@ -4,7 +4,7 @@ import { legalize } from '../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Feeds, nodesOf, sizeOf, tensor } from '../../src/ir/index.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { hasVnni } from '../support/exact_weights.ts';
 import { type ModelNode, writeModel } from '../support/onnx.ts';
 import { differenceOf, optimizations, runOnnx } from '../unit/onnx_export/support.ts';

@@ -39,7 +39,7 @@ import {
   specialize,
   verify,
 } from '../../src/ir/index.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import type { Examination } from './examination.ts';
 import { type Feeding, feedings, feedsOf, hasComputedScales, hasNormalScales } from './feeds.ts';
 import { unclaimedOfAddon, unclaimedOfExport, unclaimedOfOnnxRuntime } from './unclaimed.ts';

@@ -5,7 +5,8 @@ import { GraphBuilder, parse, print, tensor } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnClip } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
-import { compile, compileGraph, Model } from '../../src/runtime/compile.ts';
+import { compile, Model } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 
 function model() {
   const b = new GraphBuilder('net');

@@ -1,7 +1,7 @@
 /** Options of the public functions: each known one is taken, any other is refused with the nearest that is known. */
 import { describe, expect, it } from 'vitest';
 import { compile, exportOnnx, type Graph, importModel, legalize, print } from '../../src/index.ts';
-import { compileGraph } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { tensor } from '../../src/tensors/tensor.ts';
 import { writeModel } from '../support/onnx.ts';
 

@@ -2,7 +2,7 @@
 import { crc32 } from 'node:zlib';
 import { writeCompiledFile } from '../../../src/codegen/compiled_file.ts';
 import { byteLengthOf, type DType, sizeOf } from '../../../src/ir/index.ts';
-import { compileGraph } from '../../../src/runtime/compile.ts';
+import { compileGraph } from '../../../src/runtime/compile_graph.ts';
 import { damaged } from '../bytes.ts';
 import { changedNumber, type Draw, once, pick } from '../draw.ts';
 import { examineModel } from '../examine_model.ts';

@@ -26,7 +26,7 @@ import { qnnConv } from '../../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDequantize } from '../../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../../src/ir/ops/qnn_quantize.op.ts';
 import { qnnRequantize } from '../../../src/ir/ops/qnn_requantize.op.ts';
-import { compileGraph } from '../../../src/runtime/compile.ts';
+import { compileGraph } from '../../../src/runtime/compile_graph.ts';
 
 type F = Value<'f32'>;
 const plain = { strides: [1, 1], pads: [0, 0, 0, 0], dilations: [1, 1], group: 1 };

@@ -4,7 +4,7 @@ import { legalize } from '../../../src/codegen/legalize.ts';
 import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { interpret, parse, tensor } from '../../../src/ir/index.ts';
-import { compileGraph } from '../../../src/runtime/compile.ts';
+import { compileGraph } from '../../../src/runtime/compile_graph.ts';
 
 const x = tensor('s8', [-128, -1, 0, 1, 7, 127], [1, 2, 3]);
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { legalize } from '../../../src/codegen/legalize.ts';
 import type { Certificate } from '../../../src/passes/certificate.ts';
-import { compileGraph } from '../../../src/runtime/compile.ts';
+import { compileGraph } from '../../../src/runtime/compile_graph.ts';
 import { padded } from './support.ts';
 
 describe('a certificate', () => {

@@ -1,0 +1,51 @@
+/** `compileGraph`: a graph legalized and selected for a machine. */
+import { type CompiledModel, select, targetFor } from '../codegen/index.ts';
+import { type Graph, refuseTooLarge } from '../ir/index.ts';
+import { foldWeights, type Legalized, legalizeFor, runPipeline } from '../passes/index.ts';
+import { backends, costsHere, openOrder } from './backends.ts';
+import { bindShapes } from './bind_shapes.ts';
+import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
+import { refuseOpenSizes, refuseUnknown } from './refuse_unrunnable.ts';
+
+/** A fresh compilation, with the parts that a compiled file does not keep. */
+export interface Compilation extends CompiledModel, Pick<Legalized, 'quantized' | 'remaining' | 'claims'> {
+  /** The graph behind the corrections of zero points, and behind the selection of operators. */
+  readonly corrected: Graph;
+  readonly selected: Graph;
+}
+
+/** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
+export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
+  const { target, measuredCosts = true, inputShapes, kernels } = options;
+  const order = orderOf(options);
+  const [name] = order;
+  const machine = target ?? { ...backends[name].here(threadsOf(options)), ...(kernels && { kernels }) };
+  const own = target === undefined && measuredCosts ? costsHere(name, machine.threads) : [];
+  const asked = openOrder(order, machine, own);
+  const [backend] = asked;
+  const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
+  refuseUnknown(bound, asked);
+  refuseOpenSizes(bound);
+  refuseTooLarge(bound, 'ever');
+  const goal = targetFor(machine, backend);
+  const legalized = legalizeFor(bound, goal, {
+    ...(backend.byteSums && { byteSums: backend.byteSums }),
+    ...(options.strategy && { strategy: options.strategy }),
+    ...(options.verify !== undefined && { verify: options.verify }),
+    ...(options.onProof && { onProof: options.onProof }),
+  });
+  const selected = runPipeline(legalized.graph, [select(backend)], { target: goal }).graph;
+  return {
+    graph: runPipeline(selected, [foldWeights(backend.level)], { target: goal }).graph,
+    target: machine,
+    certificate: legalized.certify(selected, backend),
+    strategies: legalized.strategies,
+    quantized: legalized.quantized,
+    corrected: legalized.graph,
+    selected,
+    ...(legalized.claims && { claims: legalized.claims }),
+    get remaining() {
+      return legalized.remaining;
+    },
+  };
+}

@@ -1,0 +1,143 @@
+/**
+ * Compiles in a thread of its own, so that the event loop of the caller stays free and the garbage of the compiler goes with the thread.
+ *
+ * The thread runs a part of the bundled library (scripts/load_part.cjs). Where the library is not bundled there is no file for a thread,
+ * and the caller compiles.
+ */
+import { existsSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
+import { isCompiledFile } from '../../codegen/index.ts';
+import { fail, InternalError, systemCode } from '../../diagnostics/index.ts';
+import type { Graph } from '../../ir/index.ts';
+import type { BackendOrder } from '../backend_names.ts';
+import { backends } from '../backends.ts';
+import { type CompileOptions, orderOf, threadsOf } from '../compile_options.ts';
+import { type OwnModel, ownModel } from '../own_model.ts';
+import { type Answer, errorOf, type Made, type Request, type SentSource } from './protocol.ts';
+import { canBeSent, graphsOf, sentOf } from './sent.ts';
+
+const loader = join(import.meta.dirname, 'load_part.cjs');
+const program = `const { workerData } = require('node:worker_threads');
+require(workerData).load('compiler.cjs').serveCompilations();`;
+
+/**
+ * The compiler makes much garbage of short life: collected often, it takes less memory. ResNet-50 takes 35 MB less in all than where its
+ * thread goes on.
+ */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
+
+/** The model compiled by the other thread; undefined where this one has to do it. */
+export async function compiledElsewhere(
+  source: Graph | string | Uint8Array,
+  options: CompileOptions,
+): Promise<OwnModel | undefined> {
+  if (!existsSync(loader)) return undefined;
+  const sent = await sourceOf(source, options);
+  if (sent === undefined) return undefined;
+  compiler ??= new Compiler();
+  const order = orderOf(options);
+  const [made] = await Promise.all([compiler.compile(sent, options), loadBackend(order, threadsOf(options))]);
+  return made && compiledOf(made, order);
+}
+
+/** Loads the addon while the other thread compiles. */
+async function loadBackend([name]: BackendOrder, threads: number): Promise<void> {
+  backends[name].here(threads);
+}
+
+/** What the thread is sent; undefined for sources that are better compiled, or read, here. */
+async function sourceOf(source: Graph | string | Uint8Array, options: CompileOptions): Promise<SentSource | undefined> {
+  if (source instanceof Uint8Array) return isCompiledFile(source) ? undefined : { bytes: source };
+  if (typeof source === 'string') return (await isModelFile(source)) ? { file: source } : undefined;
+  // with sizes, the graph may be read anew from its file
+  const isWhole = options.inputShapes === undefined && canBeSent(source);
+  return isWhole ? { graph: sentOf([source]).sent } : undefined;
+}
+
+/** False for compiled files, and for what is no file that can be read twice. */
+async function isModelFile(path: string): Promise<boolean> {
+  let file: FileHandle | undefined;
+  try {
+    file = await open(path);
+    if (!(await file.stat()).isFile()) return false;
+    const start = new Uint8Array(8);
+    await file.read(start, 0, start.length, 0);
+    return !isCompiledFile(start);
+  } catch {
+    return false;
+  } finally {
+    await file?.close();
+  }
+}
+
+function compiledOf({ graphs, target, strategies, claims, file }: Made, order: BackendOrder): OwnModel {
+  const [quantized, corrected, selected, graph] = graphsOf(graphs);
+  return ownModel({ graph, target, strategies, quantized, corrected, selected }, claims, order, file);
+}
+
+interface Waiting {
+  readonly resolve: (made: Made | undefined) => void;
+  readonly reject: (error: unknown) => void;
+  readonly onProof: CompileOptions['onProof'];
+}
+
+let compiler: Compiler | undefined;
+
+/** The thread, one for all models that are compiled at the time. It ends with the last of them: a new one is ready in some 30 ms. */
+class Compiler {
+  readonly #worker = new Worker(program, { eval: true, execArgv: [], workerData: loader, resourceLimits });
+  readonly #waiting = new Map<number, Waiting>();
+  #next = 1;
+
+  constructor() {
+    this.#worker.on('message', (answer: Answer) => this.#deliver(answer));
+    this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('exit', () => this.#end(new InternalError('the thread that compiles has ended')));
+  }
+
+  compile(source: SentSource, { onProof, ...options }: CompileOptions): Promise<Made | undefined> {
+    const id = this.#next++;
+    return new Promise((resolve, reject) => {
+      this.#waiting.set(id, { resolve, reject, onProof });
+      this.#worker.postMessage({ id, source, options, tellProofs: onProof !== undefined } satisfies Request);
+    });
+  }
+
+  #deliver(answer: Answer): void {
+    const waiting = this.#waiting.get(answer.id);
+    if (waiting === undefined) return;
+    if ('proof' in answer) {
+      try {
+        waiting.onProof?.(...answer.proof);
+        return;
+      } catch (error) {
+        waiting.reject(error);
+      }
+    } else if ('failure' in answer) waiting.reject(errorOf(answer.failure));
+    else waiting.resolve('made' in answer ? answer.made : undefined);
+    this.#waiting.delete(answer.id);
+    if (this.#waiting.size === 0) this.#end(undefined);
+  }
+
+  /** The next model gets another thread. Models that wait are compiled here where the system gives no thread. */
+  #end(error: unknown): void {
+    if (compiler === this) compiler = undefined;
+    void this.#worker.terminate();
+    for (const [id, { resolve, reject }] of this.#waiting) {
+      this.#waiting.delete(id);
+      if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve(undefined);
+      else reject(explained(error));
+    }
+  }
+}
+
+function explained(error: unknown): unknown {
+  if (systemCode(error) !== 'ERR_WORKER_OUT_OF_MEMORY') return error;
+  try {
+    return fail('U1006', 'there is not enough memory to compile the model', {}, 'node --max-old-space-size gives more');
+  } catch (refusal) {
+    return refusal;
+  }
+}

@@ -1,0 +1,55 @@
+/** The messages between a thread that compiles and the one that asked it. */
+import type { TargetDescription } from '../../codegen/index.ts';
+import { type Diagnostic, InternalError, UnskewError } from '../../diagnostics/index.ts';
+import type { Claims, StrategyReport } from '../../passes/index.ts';
+import type { CompileOptions } from '../compile_options.ts';
+import type { OwnFile } from '../own_file.ts';
+import type { SentGraphs } from './sent.ts';
+
+/** A path, bytes, or one graph. */
+export type SentSource = { readonly file: string } | { readonly bytes: Uint8Array } | { readonly graph: SentGraphs };
+
+export interface Request {
+  readonly id: number;
+  readonly source: SentSource;
+  readonly options: Omit<CompileOptions, 'onProof'>;
+  /** Whether proofs are told. */
+  readonly tellProofs: boolean;
+}
+
+/** A compilation: the graph before the corrections of zero points where they are not proved yet, behind them, behind selection, and the last one. */
+export interface Made {
+  readonly graphs: SentGraphs;
+  readonly claims: Claims;
+  readonly target: TargetDescription;
+  readonly strategies: readonly StrategyReport[];
+  /** The file whose memory the constants lie in. */
+  readonly file?: OwnFile;
+}
+
+export type Answer =
+  | { readonly id: number; readonly made: Made }
+  /** The model has to be compiled by the thread that runs it. */
+  | { readonly id: number; readonly here: true }
+  | { readonly id: number; readonly proof: readonly [done: number, of: number] }
+  | { readonly id: number; readonly failure: Failure };
+
+export type Failure =
+  | { readonly diagnostics: readonly Diagnostic[] }
+  | { readonly internal: string; readonly stack: string | undefined }
+  | { readonly error: unknown };
+
+/** An error as plain data: classes do not cross threads. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof UnskewError) return { diagnostics: error.diagnostics };
+  if (error instanceof InternalError) return { internal: error.message, stack: error.stack };
+  return { error };
+}
+
+export function errorOf(failure: Failure): unknown {
+  if ('diagnostics' in failure) return new UnskewError(failure.diagnostics);
+  if ('error' in failure) return failure.error;
+  const error = new InternalError(failure.internal);
+  if (failure.stack !== undefined) error.stack = failure.stack;
+  return error;
+}

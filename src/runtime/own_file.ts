@@ -1,0 +1,63 @@
+/** The bytes of a model's file where nobody else reads them, so that their memory may go once weights are packed. */
+import { readFileSync, statSync } from 'node:fs';
+import { fail, systemReason } from '../diagnostics/index.ts';
+import type { Graph } from '../ir/index.ts';
+
+/** A state of a file: another one has other contents, or may have. */
+interface Version {
+  readonly size: number;
+  readonly mtimeMs: number;
+  readonly ino: number;
+}
+
+export interface OwnFile {
+  readonly path: string;
+  readonly bytes: Uint8Array;
+  /** Of the file when it was read. */
+  readonly version: Version;
+}
+
+/** Taken before the file is read. Undefined for what gives its contents once, such as a pipe, and for a file that is not there. */
+export function versionOf(path: string): Version | undefined {
+  const stat = statSync(path, { throwIfNoEntry: false });
+  if (stat === undefined || !stat.isFile()) return undefined;
+  const { size, mtimeMs, ino } = stat;
+  return { size, mtimeMs, ino };
+}
+
+/** Undefined where others may read the memory, or the file may have changed meanwhile. */
+export const ownFile = (path: string, bytes: Uint8Array, version: Version | undefined): OwnFile | undefined =>
+  version !== undefined && version.size === bytes.length && bytes.length === bytes.buffer.byteLength
+    ? { path, bytes, version }
+    : undefined;
+
+/**
+ * The same graphs, whose constants are read from the file again when somebody looks at them.
+ *
+ * @throws UnskewError (then) U1001 when the file is not there any more, or is another one
+ */
+export function apartFrom({ path, bytes, version }: OwnFile, graphs: readonly Graph[]): Graph[] {
+  let known: Uint8Array | undefined;
+  const reread = (): Uint8Array => (known ??= readAgain(path, version));
+  const pool = graphs[0].pool.apartFrom(bytes.buffer, (offset, length) => reread().subarray(offset, offset + length));
+  return graphs.map((graph) => ({ ...graph, pool }));
+}
+
+function readAgain(path: string, { size, mtimeMs, ino }: Version): Uint8Array {
+  const hint = 'compile the model again';
+  let bytes: Uint8Array | undefined;
+  try {
+    const now = versionOf(path);
+    if (now?.size === size && now.mtimeMs === mtimeMs && now.ino === ino) bytes = readFileSync(path);
+  } catch (error) {
+    return fail('U1001', `the file cannot be read for proofs: ${systemReason(error)}`, { file: path }, hint);
+  }
+  return bytes?.length === size
+    ? bytes
+    : fail(
+        'U1001',
+        'the file has changed since the model was compiled, and proofs need its weights',
+        { file: path },
+        hint,
+      );
+}

@@ -1,0 +1,186 @@
+/** Compilation in a thread of its own, by the bundled library: the same models, the same errors, and the caller's data stay as they are. */
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { compile } from '../../src/index.ts';
+import { tensor } from '../../src/ir/index.ts';
+import { writeModel } from '../support/onnx.ts';
+import { batch, network } from './network.ts';
+
+const repository = resolve(import.meta.dirname, '../..');
+/** Inside of the repository, as the code looks for its package.json in the folders above. */
+const folder = mkdtempSync(join(repository, 'node_modules/.bundle-'));
+beforeAll(() => {
+  execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), folder], { stdio: 'pipe' });
+  writeFileSync(join(folder, 'model.onnx'), network());
+  writeFileSync(join(folder, 'bad.onnx'), network().slice(0, 300));
+  writeFileSync(
+    join(folder, 'opaque.onnx'),
+    writeModel({
+      inputs: [{ name: 'x', type: 'float32', dims: [2] }],
+      outputs: [{ name: 'y', type: 'float32' }],
+      nodes: [{ op: 'Strange', domain: 'nobody', inputs: ['x'], outputs: ['y'] }],
+      opsets: { '': 17, nobody: 1 },
+    }),
+  );
+}, 120_000);
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** A product whose weights take most of the file. */
+function wideNetwork(): Uint8Array {
+  const depth = 512;
+  const weights = Int8Array.from({ length: depth * depth }, (_, i) => ((i * 37) % 127) - 63);
+  const number = (name: string, dtype: 'f32' | 'u8' | 's8', value: number) => ({
+    name,
+    tensor: tensor(dtype, [value], []),
+  });
+  return writeModel({
+    inputs: [{ name: 'x', type: 'uint8', dims: [4, depth] }],
+    outputs: [{ name: 'y', type: 'uint8' }],
+    initializers: [
+      number('sx', 'f32', 0.5),
+      number('zx', 'u8', 130),
+      number('sw', 'f32', 0.01),
+      number('zw', 's8', 0),
+      { name: 'w', tensor: tensor('s8', weights, [depth, depth]) },
+    ],
+    nodes: [{ op: 'QLinearMatMul', inputs: ['x', 'sx', 'zx', 'w', 'sw', 'zw', 'sx', 'zx'], outputs: ['y'] }],
+  });
+}
+
+/** What a script says in a process of its own, which has to end by itself; `threads` counts those that were started. */
+function run(script: string): unknown {
+  const path = join(folder, 'script.mjs');
+  writeFileSync(
+    path,
+    `import threads from 'node:worker_threads';
+    import { syncBuiltinESMExports } from 'node:module';
+    import { readFileSync } from 'node:fs';
+    let started = 0;
+    const { Worker } = threads;
+    threads.Worker = class extends Worker { constructor(...given) { super(...given); started++; } };
+    syncBuiltinESMExports();
+    const { compile, importModel, print, Tensor, UnskewError } = await import('./index.js');
+    const file = new URL('model.onnx', import.meta.url).pathname;
+    const backends = ['onednn'];
+    const x = new Tensor('uint8', Uint8Array.from(${JSON.stringify([...batch(2).x.data])}), ${JSON.stringify(batch(2).x.dims)});
+    const failed = async (body) => { try { await body(); } catch (error) { return [error instanceof UnskewError, error.name, error.message]; } };
+    ${script}`,
+  );
+  return JSON.parse(execFileSync(process.execPath, [path], { encoding: 'utf8', cwd: folder, stdio: 'pipe' }));
+}
+const show = (...values: string[]): string => `console.log(JSON.stringify([${values.join(', ')}]));`;
+const ACCOUNT = `const accountOf = async (model) => {
+  const { y } = await model.run({ x });
+  const { certificate, strategies, inputs, outputs, fallbacks, backend } = model;
+  return JSON.parse(JSON.stringify({ certificate, strategies, inputs, outputs, backend, fallbacks, y: [...y.data] }));
+};`;
+
+test('a file, bytes and a graph become the model that the calling thread makes of them', async () => {
+  const here = await compile(join(folder, 'model.onnx'), { backends: ['onednn'] });
+  const { certificate, strategies, inputs, outputs, backend } = here;
+  const { y } = await here.run(batch(2));
+  const expected = JSON.parse(
+    JSON.stringify({ certificate, strategies, inputs, outputs, backend, fallbacks: here.fallbacks, y: [...y.data] }),
+  );
+  here.dispose();
+  const [started, ...accounts] = run(`${ACCOUNT}
+    const bytes = readFileSync(file);
+    const graph = await importModel(file);
+    const before = [bytes.toString('base64'), print(graph)];
+    const accounts = [];
+    for (const source of [file, bytes, graph]) accounts.push(await accountOf(await compile(source, { backends })));
+    accounts.push(bytes.toString('base64') === before[0] && print(graph) === before[1]);
+    ${show('started', '...accounts')}`) as unknown[];
+  expect(started).toBe(3);
+  const [ofFile, ofBytes, ofGraph, untouched] = accounts;
+  expect(ofFile).toEqual(expected);
+  // its places have no file
+  expect(ofBytes).toMatchObject({ y: expected.y, strategies: expected.strategies });
+  expect(ofGraph).toEqual(expected);
+  expect(untouched).toBe(true);
+});
+
+test('without proofs first, the certificate is proved when it is read', async () => {
+  const [entries, selection] = run(`
+    const { certificate } = await compile(file, { backends, strategy: 's32-shift' });
+    ${show('certificate.entries', 'certificate.selection')}`) as { obligations: unknown[] }[][];
+  const here = await compile(join(folder, 'model.onnx'), { backends: ['onednn'], strategy: 's32-shift' });
+  expect(entries).toEqual(JSON.parse(JSON.stringify(here.certificate.entries)));
+  expect(selection).toEqual(JSON.parse(JSON.stringify(here.certificate.selection)));
+  here.dispose();
+});
+
+test('models at once share a thread, and proofs are told', () => {
+  const [started, proofs, sums] = run(`
+    let proofs = 0;
+    const onProof = () => { proofs++; };
+    const models = await Promise.all([1, 2, 3].map(() => compile(file, { backends, onProof })));
+    const results = await Promise.all(models.map((model) => model.run({ x })));
+    ${show('started', 'proofs', 'results.map(({ y }) => y.data.join())')}`) as [number, number, string[]];
+  expect(started).toBe(1);
+  expect(proofs).toBeGreaterThanOrEqual(3);
+  expect(new Set(sums).size).toBe(1);
+});
+
+test('errors are those of the calling thread', async () => {
+  const failed = async (path: string) => {
+    try {
+      await compile(join(folder, path), { backends: ['onednn'] });
+    } catch (error) {
+      return [true, (error as Error).name, (error as Error).message];
+    }
+    return undefined;
+  };
+  const paths = ['none.onnx', 'bad.onnx', 'opaque.onnx', '.'];
+  const found = run(`const found = [];
+    for (const path of ${JSON.stringify(paths.map((path) => join(folder, path)))}) found.push(await failed(() => compile(path, { backends })));
+    found.push(await failed(() => compile(file, { backends, onProof() { throw new Error('enough'); } })));
+    ${show('...found')}`) as unknown[];
+  for (const [i, path] of paths.entries()) expect(found[i]).toEqual(await failed(path));
+  expect(found.at(-1)).toEqual([false, 'Error', 'enough']);
+});
+
+test('where the system gives no thread, the caller compiles', () => {
+  const [y] = run(`
+    const { EventEmitter } = await import('node:events');
+    threads.Worker = class extends EventEmitter {
+      constructor() {
+        super();
+        setImmediate(() => this.emit('error', Object.assign(new Error('no thread'), { code: 'ERR_WORKER_INIT_FAILED' })));
+      }
+      postMessage() {}
+      async terminate() {}
+    };
+    const model = await compile(file, { backends });
+    const { y } = await model.run({ x });
+    ${show('y.data.length')}`) as number[];
+  expect(y).toBeGreaterThan(0);
+});
+
+const PROVED = `const proved = (model) => JSON.stringify([model.certificate.entries, model.certificate.selection]);`;
+
+test('proofs read weights again whose memory a session has used up, and refuse another file', async () => {
+  const heavy = join(folder, 'heavy.onnx');
+  writeFileSync(heavy, wideNetwork());
+  const [equal, message] = run(`${PROVED}
+    const heavy = ${JSON.stringify(heavy)};
+    const model = await compile(heavy, { backends });
+    const others = await compile(readFileSync(heavy), { backends });
+    const equal = proved(model).replaceAll(heavy, '') === proved(others);
+    const later = await compile(heavy, { backends });
+    const { utimesSync } = await import('node:fs');
+    utimesSync(heavy, 1, 1);
+    ${show('equal', '(await failed(async () => proved(later)))[2]')}`) as [boolean, string];
+  expect(equal).toBe(true);
+  expect(message).toContain('the file has changed since the model was compiled');
+  // the same on the calling thread
+  const model = await compile(heavy, { backends: ['onednn'] });
+  const others = await compile(wideNetwork(), { backends: ['onednn'] });
+  const { selection } = model.certificate;
+  expect(selection?.length).toBeGreaterThan(0);
+  expect(selection).toEqual(others.certificate.selection);
+  model.dispose();
+  others.dispose();
+});
