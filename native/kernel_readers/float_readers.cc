@@ -1,5 +1,6 @@
 // Reads the declarations of kernels over floats and words.
 #include "kernel_readers/reader.h"
+#include "kernels/block_product.h"
 #include "kernels/dynamic_lstm.h"
 #include "kernels/float_product.h"
 #include "kernels/fused_product.h"
@@ -46,6 +47,15 @@ KernelProgram fused_product(const Reader& r) {
                             r.target);
 }
 
+KernelProgram block_product(const Reader& r) {
+  static constexpr std::pair<const char*, BlockZero> kZeros[] = {
+      {"middle", BlockZero::middle}, {"bytes", BlockZero::bytes}, {"floats", BlockZero::floats}};
+  static constexpr std::pair<const char*, bool> kActivations[] = {{"f32", false}, {"s8", true}};
+  const BlockWeights weights{r.size("depth"), r.size("columns"), r["block"].integer(16, 1 << 16),
+                             static_cast<int>(r["bits"].integer(2, 8)), r["zero"].choice(kZeros)};
+  return make_block_product({r.size("rows"), weights, r["activations"].choice(kActivations)}, r.target);
+}
+
 KernelProgram grid_sample(const Reader& r) {
   static constexpr std::pair<const char*, SampleMode> kModes[] = {{"linear", SampleMode::linear},
                                                                   {"nearest", SampleMode::nearest}};
@@ -82,7 +92,7 @@ KernelProgram dynamic_lstm(const Reader& r) {
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"dynamic-lstm", dynamic_lstm}, {"fused-product", fused_product},
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"dynamic-lstm", dynamic_lstm}, {"fused-product", fused_product}, {"block-product", block_product},
     {"grid-sample", grid_sample}, {"resample", resample}};
 
 }  // namespace unskew

@@ -10,7 +10,7 @@ namespace unskew {
 
 // Rows of one panel, or one row of two panels side by side.
 struct FusedBlock {
-  int64_t depth, source_step, destination_step, weights_step, panel_step, columns;
+  int64_t depth, source_step, destination_step, weights_step, panel_step, start_step, columns;
   const float *source, *weights, *start;
   float* destination;
 };
@@ -26,7 +26,7 @@ namespace {
     constexpr int kSums = kPanels * kVectors, kColumns = kSums * kLanes, kGroups = (kRows + 2) / 3;                    \
     Vector sums[kRows][kSums];                                                                                         \
     for (int r = 0; r < kRows; r++)                                                                                    \
-      for (int v = 0; v < kSums; v++) sums[r][v] = load(of.start + v * kLanes);                                        \
+      for (int v = 0; v < kSums; v++) sums[r][v] = load(of.start + r * of.start_step + v * kLanes);                    \
     const float* source[kGroups];                                                                                      \
     for (int g = 0; g < kGroups; g++) source[g] = of.source + 3 * g * of.source_step;                                  \
     const float* weights = of.weights;                                                                                 \
@@ -144,6 +144,7 @@ void FusedPanels::multiply(const FusedRows& rows, const float* panels, const flo
                            .destination_step = 0,
                            .weights_step = width_,
                            .panel_step = panel_size(),
+                           .start_step = 0,
                            .columns = 2 * width_,
                            .source = rows.source,
                            .weights = packed,
@@ -155,17 +156,21 @@ void FusedPanels::multiply(const FusedRows& rows, const float* panels, const flo
 }
 
 void FusedPanels::multiply_panel(int64_t panel, const FusedRows& rows, const float* packed, const float* start) const {
-  run(panel, rows, packed, width_, start);
+  run(panel, rows, packed, width_, start, 0);
+}
+
+void FusedPanels::add_panel(const FusedRows& rows, const float* packed) const {
+  run(0, rows, packed, width_, rows.destination, rows.destination_step);
 }
 
 void FusedPanels::multiply_unpacked(int64_t panel, const FusedRows& rows, const FusedMatrix& matrix,
                                     const float* start) const {
-  run(panel, rows, matrix.data + panel * width_, matrix.depth_step, start);
+  run(panel, rows, matrix.data + panel * width_, matrix.depth_step, start, 0);
 }
 
 // Rows in blocks of nearly the same size.
 void FusedPanels::run(int64_t panel, const FusedRows& rows, const float* weights, int64_t weights_step,
-                      const float* start) const {
+                      const float* start, int64_t start_step) const {
   const int64_t columns = std::min(width_, columns_ - panel * width_);
   const auto vectors = static_cast<size_t>((columns + lanes_ - 1) / lanes_);
   const int64_t blocks = (rows.count + most_rows_[vectors] - 1) / most_rows_[vectors];
@@ -176,10 +181,11 @@ void FusedPanels::run(int64_t panel, const FusedRows& rows, const float* weights
                            .destination_step = rows.destination_step,
                            .weights_step = weights_step,
                            .panel_step = 0,
+                           .start_step = start_step,
                            .columns = columns,
                            .source = rows.source + row * rows.source_step,
                            .weights = weights,
-                           .start = start + panel * width_,
+                           .start = start + row * start_step + panel * width_,
                            .destination = rows.destination + row * rows.destination_step + panel * width_};
     run_[vectors][static_cast<size_t>(count)](&block);
   }

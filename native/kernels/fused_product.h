@@ -40,6 +40,8 @@ class FusedPanels {
   // destination[i] = start + source[i]·matrix; `start` is the same for all rows.
   void multiply(const FusedRows& rows, const float* panels, const float* start) const;
   void multiply_panel(int64_t panel, const FusedRows& rows, const float* packed, const float* start) const;
+  // destination[i] += source[i]·matrix for one panel, whose rows have room for all of its columns.
+  void add_panel(const FusedRows& rows, const float* packed) const;
   // Where the matrix is read once, and where it lies, row by row of the depth.
   bool takes_unpacked(int64_t panel, int64_t rows, const FusedMatrix& matrix) const {
     return rows <= kFewRows && matrix.column_step == 1 && (panel + 1) * width_ <= columns_;
@@ -55,7 +57,8 @@ class FusedPanels {
   void take_vectors();
   template <class Blocks>
   void take();
-  void run(int64_t panel, const FusedRows& rows, const float* weights, int64_t weights_step, const float* start) const;
+  void run(int64_t panel, const FusedRows& rows, const float* weights, int64_t weights_step, const float* start,
+           int64_t start_step) const;
 
   int64_t depth_, columns_, panels_;
   Isa isa_;

@@ -7,6 +7,7 @@
 #include "kernels/elementwise_program.h"
 #include "kernels/float_product.h"
 #include "kernels/dynamic_lstm.h"
+#include "kernels/block_product.h"
 #include "kernels/fused_product.h"
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
@@ -107,6 +108,12 @@ void elementwise() {
         {{a, b}, rows, depth, columns, {rows * b * depth, depth, b * depth}, {b * matrix, matrix, steps[0], steps[1]},
          beside ? std::vector<int64_t>{b * size, columns, row} : std::vector<int64_t>{b * size, size, columns}},
         t);
+  });
+  check("block-product", [rows = random_int(0, 30), depth = random_int(0, 200), columns = random_int(0, 150),
+                          block = int64_t{16} << random_int(0, 3), bits = 2 << random_int(0, 2), zero = random_int(0, 2),
+                          of_bytes = coin()](auto& t) {
+    const auto zeros = static_cast<BlockZero>(of_bytes ? std::min<int64_t>(zero, 1) : zero);
+    return make_block_product({rows, {depth, columns, block, bits, zeros}, of_bytes}, t);
   });
   check("fused-product of one matrix", [rows = random_int(0, 15), depth = random_int(0, 40), columns = random_int(1, 150)](auto& t) {
     return make_fused_product({{}, rows, depth, columns, {depth}, {1, depth}, {columns}}, t);

@@ -1,4 +1,5 @@
 export * from './binary32_functions.ts';
+export * from './blocks.ts';
 export * from './detection_postprocess.ts';
 export * from './dynamic_rows.ts';
 export * from './fixed_point.ts';

@@ -27,6 +27,7 @@ import {
   opaqueOp,
   opOf,
   productKind,
+  qnnBlockMatmul,
   qnnDequantize,
   qnnDynamicLstm,
   readerOf,
@@ -75,11 +76,12 @@ function sidesOf(node: Node): readonly Side[] {
   ];
 }
 
+const IN_BLOCKS = 'its weights are packed, with a zero point for each block';
 const IN_RECURRENCE = 'its products are inside of a recurrence';
 
 /** Reasons for which an operator of the file has zero points that belong neither to a tensor nor to a channel. */
 const carriedBecause: Readonly<Record<string, string>> = {
-  'com.microsoft.MatMulNBits': 'its weights are packed, with a zero point for each block',
+  'com.microsoft.MatMulNBits': IN_BLOCKS,
   'com.microsoft.MatMulBnb4': 'its weights are packed, with a table for each block',
   'com.microsoft.DynamicQuantizeLSTM': IN_RECURRENCE,
 };
@@ -123,6 +125,8 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
       const { zw, zr } = viewOf(node);
       for (const [name, zero] of Object.entries({ w: zw, r: zr }))
         if (isZeroPoint(graph, zero)) add(name, zero, node.op, { reason: IN_RECURRENCE });
+    } else if (isOp(node, qnnBlockMatmul) && !target.takesZeroPoints) {
+      add('b', viewOf(node).zp, node.op, { reason: IN_BLOCKS });
     } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }
   return found;

@@ -20,6 +20,7 @@ import {
   nnLstm,
   nnNonMaxSuppression,
   nnScatterNd,
+  qnnBlockMatmul,
   qnnDynamicLstm,
   qnnPairLut,
   type Shape,
@@ -51,11 +52,17 @@ const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     ...{ x: [3, 1, 5], w: [1, 5, 16], r: [1, 4, 16], sw: [1], sr: [1, 16], zw: [1, 16], zr: [1] },
     ...{ bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
   },
+  [qnnBlockMatmul.name]: { a: [3, 40], b: [5, 3, 8], scale: [5, 3], zp: [5, 2] },
   [nnGru.name]: { x: [3, 1, 5], w: [1, 12, 5], r: [1, 12, 4], bias: [1, 24], h: [1, 1, 4] },
   [nnNonMaxSuppression.name]: { boxes: [1, 6, 4], scores: [1, 2, 6] },
   [nnGridSample.name]: { x: [1, 4, 6, 6], grid: [1, 3, 5, 2] },
   [nnScatterNd.name]: { x: [4, 6], indices: [3, 1], updates: [3, 6] },
   [nnDetectionPostprocess.name]: { encodings: [1, 6, 4], scores: [1, 6, 2], anchors: [6, 4] },
+};
+
+/** Attributes with few values that are taken. */
+const ownAttrs: Readonly<Record<string, Readonly<Record<string, AttrValue>>>> = {
+  [qnnBlockMatmul.name]: { bits: 4, block: 16 },
 };
 
 export interface Baseline {
@@ -87,7 +94,9 @@ export function baselineOf(op: AnyOp): Baseline | undefined {
     });
     const attrs = Object.fromEntries(
       Object.entries(op.attrs as Record<string, AttrSpec>).flatMap(([name, spec]) =>
-        spec.default === undefined || draw(3) === 0 ? [[name, windowList(name, draw) ?? usual(spec, draw)]] : [],
+        spec.default === undefined || draw(3) === 0
+          ? [[name, ownAttrs[op.name]?.[name] ?? windowList(name, draw) ?? usual(spec, draw)]]
+          : [],
       ),
     );
     const constant = types.map((_, i) => i > 0 && draw(3) > 0);

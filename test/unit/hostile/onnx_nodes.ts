@@ -78,6 +78,8 @@ const initializers: readonly ModelInitializer[] = [
   alternating('scores', 'f32', 1, 2, 6),
   constant('f1', 'f32', [0.5], [1]),
   constant('z1', 's8', [0], [1]),
+  alternating('codes', 'u8', 5, 1, 8),
+  alternating('c5', 'f32', 5, 1),
 ];
 const names = ['', ...inputs.map(({ name }) => name), ...initializers.map(({ name }) => name)];
 
@@ -137,6 +139,7 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
   TopK: { inputs: ['x2', 'one'], attrs: {} },
   ScatterND: { inputs: ['x2', 'row', 'rows'], attrs: {} },
   OneHot: { inputs: ['i1', 'scalar', 'q6'], attrs: {} },
+  MatMulNBits: { inputs: ['x2', 'codes', 'c5'], attrs: { K: 6, N: 5, block_size: 16 } },
   DynamicQuantizeLSTM: {
     inputs: ['x3', 'ws3', 'r3', '', '', '', '', '', 'f1', 'z1', 'f1', 'z1'],
     attrs: { hidden_size: 2 },

@@ -41,6 +41,18 @@ export type FloatKernel =
       readonly weightsStrides: readonly number[];
       readonly destinationStrides: readonly number[];
     }
+  /** qnn.block_matmul, as its declaration states it. Arguments source f32[rows, depth], `weights`, a constant that lower/block_matmul.ts
+   *  arranges, destination f32[rows, columns]. */
+  | {
+      readonly name: 'block-product';
+      readonly rows: number;
+      readonly depth: number;
+      readonly columns: number;
+      readonly block: number;
+      readonly bits: 2 | 4 | 8;
+      readonly zero: 'middle' | 'bytes' | 'floats';
+      readonly activations: 'f32' | 's8';
+    }
   /** The steps of a recurrent layer behind the sums of its input, as ir/ops/recurrence.ts states them, in all directions: the only one
    *  goes backwards where it is said, a second one always. Arguments `sums` f32[length, batch, directions, gates·hidden], `weights`
    *  f32[directions, gates·hidden, hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,

@@ -32,6 +32,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnConv: conv.quantizedConv,
   qnnConvTranspose: quantizedConvTranspose,
   qnnMatmul: matmul.quantizedMatmul,
+  qnnBlockMatmul: matmul.blockMatmul,
   qnnQuantize: quantize.quantize,
   qnnDequantize: quantize.dequantize,
   qnnDynamicQuantize: quantize.dynamicQuantize,

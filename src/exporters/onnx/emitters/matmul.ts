@@ -2,9 +2,9 @@
  * Matrix products: MatMul for floats, MatMulInteger for bytes, MatMul on s32 for all other types. All bit-exact (floats
  * up to the order of summation).
  */
-import { isFloat, type nnMatmul, type qnnMatmul, type ValueId } from '../../../ir/index.ts';
+import { isFloat, type nnMatmul, type qnnBlockMatmul, type qnnMatmul, type ValueId } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import type { Written } from '../node_writer.ts';
+import { int, type Written } from '../node_writer.ts';
 
 export function matmul(e: NodeEmitter<typeof nnMatmul>): Written {
   const sides = [e.view.a, e.view.b];
@@ -35,4 +35,17 @@ export function quantizedMatmul(e: NodeEmitter<typeof qnnMatmul>): Written {
     return e.add('Sub', [wide, e.cast(e.alongAxis(zero, rank(id) - axisFromEnd, rank(id)), 's32')]);
   };
   return e.finish('MatMul', [side(a, za, 2), side(b, zb, 1)]);
+}
+
+/** ONNX itself has no such product. */
+export function blockMatmul(e: NodeEmitter<typeof qnnBlockMatmul>): Written {
+  const { a, b, attrs } = e.view;
+  const attributes = {
+    K: int(Number(e.typeOf(a).shape.at(-1))),
+    N: int(Number(e.typeOf(b).shape[0])),
+    bits: int(attrs.bits),
+    block_size: int(attrs.block),
+    accuracy_level: int(attrs.activations === 's8' ? 4 : 0),
+  };
+  return e.finish('MatMulNBits', e.inputs(), attributes, 'com.microsoft');
 }
