@@ -209,7 +209,7 @@ KernelProgram make_block_product(const BlockProductParams& p, const KernelTarget
                         .bytes = checked_product(p.rows, w.columns, 4),
                         .access = Access::write,
                         .alignment = 4}};
-  program.prepare = [state](Addresses, const Owners&) {
+  program.prepare = [state](Addresses, const Identities&) {
     state->take_scratch_of_session();
     return state->scratch_bytes();
   };
