@@ -17,7 +17,6 @@ NativeMemory::NativeMemory(const Napi::CallbackInfo& info) : Wrapped(info) {
 }
 
 void NativeMemory::Finalize(Napi::BasicEnv env) {
-  if (state_->is_lent() && state_.use_count() > 1) state_->kept();  // a template has it still
   Napi::MemoryManagement::AdjustExternalMemory(env, -held_bytes_);
 }
 
@@ -28,18 +27,22 @@ Napi::Value memory_function(const Napi::CallbackInfo& info) {
   return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(std::move(buffer)));
 }
 
+// The object has the array, so that a cycle of both is seen by the garbage collector. Where its memory lies is asked each time,
+// as it can be transferred.
 Napi::Value lent_function(const Napi::CallbackInfo& info) {
   const Napi::Uint8Array bytes = Argument(info[0], "lent: bytes").bytes();
   const auto count = static_cast<int64_t>(bytes.ByteLength());
-  // The array lives as long as this; where its memory lies is asked each time, as it can be transferred.
-  auto array = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Persistent(bytes));
+  auto array = std::make_shared<Napi::Reference<Napi::Uint8Array>>(Napi::Weak(bytes));
   const auto address = [array, count]() -> const uint8_t* {
     const Napi::HandleScope scope(array->Env());
     const Napi::Uint8Array now = array->Value();
-    require(static_cast<int64_t>(now.ByteLength()) == count, "the bytes of a constant have been transferred elsewhere");
+    require(!now.IsEmpty() && static_cast<int64_t>(now.ByteLength()) == count,
+            "the bytes of a constant have been transferred elsewhere");
     return now.Data();
   };
-  return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(count, address));
+  const Napi::Object lent = NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(count, address));
+  lent.DefineProperty(Napi::PropertyDescriptor::Value("lent", bytes));
+  return lent;
 }
 
 Napi::Value pack_function(const Napi::CallbackInfo& info) {

@@ -203,7 +203,10 @@ Napi::Value SessionTemplate::session(const Napi::CallbackInfo& info) {
 Napi::Value session_template_function(const Napi::CallbackInfo& info) {
   const Argument spec(info[0], "sessionTemplate:"), arenas(info[1], "sessionTemplate: arenas");
   const Isa isa = addon_data(info.Env()).kernel_isa;
-  return SessionTemplate::make(info.Env(), std::make_shared<SessionTemplateCore>(spec, isa, pool_of(arenas)));
+  const Napi::Object made =
+      SessionTemplate::make(info.Env(), std::make_shared<SessionTemplateCore>(spec, isa, pool_of(arenas)));
+  made.DefineProperty(Napi::PropertyDescriptor::Value("spec", spec.value()));  // which has the constants that are lent
+  return made;
 }
 
 Napi::Value session_function(const Napi::CallbackInfo& info) {
