@@ -29,6 +29,9 @@ const parts = {
   compiler: ['runtime/index.ts', ['serveCompilations']],
 };
 
+/** Those that return promises: their files are loaded one by one, while the event loop turns. */
+const inTurns = new Set(['compile', 'importModel']);
+
 // ---- sources ----
 
 /** The exports of a door (an index.ts) or another module: for each name the file that declares it, and its name there. */
@@ -101,7 +104,11 @@ const sources = {
       return `import ${JSON.stringify(source('runtime/node_platform.ts'))}; ${exported}`;
     });
     make('stub', (part) => {
-      const stub = (name) => `export function ${name}(...given) { return loadPart("${part}").${name}(...given); }`;
+      const call = (name) => `return __load("${part}.cjs").${name}(...given);`;
+      const stub = (name) =>
+        inTurns.has(name)
+          ? `export async function ${name}(...given) { await loadInTurns("${part}"); ${call(name)} }`
+          : `export function ${name}(...given) { ${call(name)} }`;
       return parts[part][1].map(stub).join('\n');
     });
   },
@@ -204,6 +211,11 @@ function required(from, path) {
   return isShared(target) ? `${file}.${memberName(target)}` : file;
 }
 
+/** The files that are loaded with a part, each behind those that it needs. */
+const filesWith = (part) => [
+  ...new Set([...closure(join(OUT, `parts/${part}.js`))].map((path) => basename(fileOf.get(path)))),
+];
+
 /** Names of other bundles are bound once, when they are loaded: a property of a module costs something at each use. */
 const bound = (path, text) =>
   text
@@ -211,13 +223,13 @@ const bound = (path, text) =>
       return `const {${names.replace(/(\S+) as (\S+)/g, '$1: $2')}} = ${required(path, target)};`;
     })
     .replace(/^import "(\.[^"]+)";$/gm, (_, target) => `${required(path, target)};`)
+    .replace(/\bloadInTurns\("(\w+)"\)/g, (_, part) => `loadInTurns(${JSON.stringify(filesWith(part))})`)
     .replace(/\bimport\("(\.[^"]+)"\)/g, (_, target) => `Promise.resolve().then(() => ${required(path, target)})`);
 
-/** What an entry needs to load parts; stubs call `loadPart`. */
+/** What an entry needs to load parts. */
 const headOfEntry = (path) => `import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);
-const { load: __load } = require("${relative(dirname(path), join(OUT, LOADER)).replace(/^(?!\.)/, './')}");
-const loadPart = (name) => __load(name + ".cjs");
+const { load: __load, loadInTurns } = require("${relative(dirname(path), join(OUT, LOADER)).replace(/^(?!\.)/, './')}");
 `;
 
 /** Names stay and lines are short, so that stacks of internal errors can be read. */

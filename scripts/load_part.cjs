@@ -6,6 +6,7 @@
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
 const { dirname, join } = require('node:path');
+const { setImmediate } = require('node:timers/promises');
 const { constants, Script } = require('node:vm');
 const { crc32 } = require('node:zlib');
 
@@ -57,6 +58,17 @@ function load(name) {
   return module.exports;
 }
 
+/** Loads files one by one, each behind those that it needs, with a turn of the event loop between them. */
+async function loadInTurns(names) {
+  for (const name of names) {
+    if (modules.has(name)) continue;
+    load(name);
+    // two: immediates run before the timers of the same round
+    await setImmediate();
+    await setImmediate();
+  }
+}
+
 /** Keeps the code of all functions that were called in this process. @returns the bytes of all files */
 function keepCode() {
   mkdirSync(CACHE, { recursive: true });
@@ -75,4 +87,4 @@ function keepCode() {
   return bytes;
 }
 
-module.exports = { load, keepCode };
+module.exports = { load, loadInTurns, keepCode };

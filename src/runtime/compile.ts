@@ -1,5 +1,6 @@
 /** `compile`: a graph, a file or bytes become a model that runs. */
 import {
+  type Backend,
   type CompiledModel,
   type Fallback,
   fallbacksOf,
@@ -35,11 +36,17 @@ import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import { readModelFile } from './import_model.ts';
 import { type OwnFile, ownFile, versionOf } from './own_file.ts';
 import { type OwnModel, ownModel } from './own_model.ts';
+import { turn } from './turn.ts';
 
 export type Feed = Readonly<Record<string, TensorLike>>;
 
 /** Sessions that take so many bytes together are kept anyway. */
 const KEPT_BYTES = 2 ** 26;
+
+type ModelOptions = Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'>;
+
+/** Of sizes by their symbols. */
+const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([...sizes].sort());
 
 export class Model {
   readonly inputs: readonly ValueMetadata[];
@@ -59,12 +66,8 @@ export class Model {
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
 
-  /** @param file the memory of its constants where nobody else reads it */
-  constructor(
-    compiled: CompiledModel,
-    options: Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'> = {},
-    file?: Uint8Array,
-  ) {
+  /** A model of fixed sizes is ready at once. */
+  constructor(compiled: CompiledModel, options: ModelOptions = {}, isReady = true) {
     const { graph, certificate, strategies } = compiled;
     this.#order = orderOf(options);
     [this.backend] = this.#order;
@@ -77,12 +80,20 @@ export class Model {
     this.strategies = strategies;
     this.inputs = metadataOf(graph, graph.inputs);
     this.outputs = metadataOf(graph, graph.outputs);
-    const isFixed = this.inputs.every(({ dims }) => dims.every((d) => typeof d === 'number'));
-    if (!isFixed) return;
-    // there will be no other sizes, so that the sessions have all constants that are needed
-    this.#executable(new Map(), file);
-    this.#families = undefined;
-    this.#graph = withoutConstants(graph);
+    if (isReady && this.#isFixed) this.#settle(Executable.of(graph, this.#backends()));
+  }
+
+  /**
+   * The same, while the event loop turns.
+   *
+   * @param file the memory of its constants where nobody else reads it
+   */
+  static async inTurns(compiled: CompiledModel, options: ModelOptions, file?: Uint8Array): Promise<Model> {
+    const model = new Model(compiled, options, false);
+    if (!model.#isFixed) return model;
+    await turn();
+    model.#settle(await Executable.inTurns(compiled.graph, model.#backends(), file));
+    return model;
   }
 
   /**
@@ -151,16 +162,28 @@ export class Model {
     return { tensors, bindings: checkFeeds(this.#graph, tensors) };
   }
 
-  #executable(bindings: ReadonlyMap<string, number>, file?: Uint8Array): Executable {
-    const key = JSON.stringify([...bindings].sort());
+  get #isFixed(): boolean {
+    return this.inputs.every(({ dims }) => dims.every((dim) => typeof dim === 'number'));
+  }
+
+  #backends = (): readonly Backend[] => openHere(this.#order, this.#threads, this.#kernels);
+
+  /** There will be no other sizes, so that the sessions have all constants that are needed. */
+  #settle(executable: Executable): void {
+    this.#executables.set(keyOf(new Map()), executable);
+    this.#graph = withoutConstants(this.#graph);
+  }
+
+  #executable(bindings: ReadonlyMap<string, number>): Executable {
+    const key = keyOf(bindings);
     const known = this.#executables.get(key);
     if (known) {
       this.#executables.delete(key);
       this.#executables.set(key, known);
       return known;
     }
-    this.#families ??= new PlanFamilies(this.#graph, openHere(this.#order, this.#threads, this.#kernels));
-    const made = Executable.at(this.#families, bindings, file);
+    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
+    const made = Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
     return made;
   }
@@ -198,7 +221,7 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   if (kernels !== undefined && !kernelChoices.includes(kernels))
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
   const { compiled, file } = (await compiledElsewhere(source, options)) ?? (await compiledHere(source, options));
-  return new Model(compiled, options, file);
+  return Model.inTurns(compiled, options, file);
 }
 
 async function compiledHere(source: Graph | string | Uint8Array, options: CompileOptions): Promise<OwnModel> {

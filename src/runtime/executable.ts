@@ -24,6 +24,7 @@ import {
 } from '../ir/index.ts';
 import { memoryFor } from './free_memory.ts';
 import { explained, refuseTooLargePlans, withinMeans } from './means.ts';
+import { turn } from './turn.ts';
 
 interface LiveStep {
   readonly part: Part;
@@ -115,16 +116,20 @@ export class Executable {
    * Plans a graph of static shapes.
    *
    * @param backends in the order in which they are asked
-   * @param file the memory of its constants, or of some of them, where nobody else reads it; it may read as zeros afterwards
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
-  static of(graph: Graph, backends: readonly Backend[], file?: Uint8Array): Executable {
-    refuseTooLarge(graph, 'now');
-    const steps = withinMeans(
-      () => graph,
-      () => planGraph(graph, backends),
-    );
-    refuseTooLargePlans(graph, steps);
+  static of(graph: Graph, backends: readonly Backend[]): Executable {
+    return new Executable(graph, stepsOf(graph, backends), {});
+  }
+
+  /**
+   * The same, while the event loop turns.
+   *
+   * @param file the memory of its constants, or of some of them, where nobody else reads it; it may read as zeros afterwards
+   */
+  static async inTurns(graph: Graph, backends: readonly Backend[], file?: Uint8Array): Promise<Executable> {
+    const steps = stepsOf(graph, backends);
+    await turn();
     return new Executable(graph, steps, { ...(file && { file }) });
   }
 
@@ -133,11 +138,11 @@ export class Executable {
    *
    * @throws UnskewError as `of` does
    */
-  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>, file?: Uint8Array): Executable {
+  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>): Executable {
     const { graph, backends } = families;
     const member = families.memberAt(sizes);
     const sized = () => specialize(graph, sizes);
-    return member ? new Executable(graph, [member], { sized }) : Executable.of(sized(), backends, file);
+    return member ? new Executable(graph, [member], { sized }) : Executable.of(sized(), backends);
   }
 
   /** Runs that have not ended. */
@@ -214,6 +219,16 @@ export class Executable {
       'await some of them first',
     );
   }
+}
+
+function stepsOf(graph: Graph, backends: readonly Backend[]): readonly Step[] {
+  refuseTooLarge(graph, 'now');
+  const steps = withinMeans(
+    () => graph,
+    () => planGraph(graph, backends),
+  );
+  refuseTooLargePlans(graph, steps);
+  return steps;
 }
 
 /** A queue of fewer bytes is not worth a look at the system. */
