@@ -13,6 +13,7 @@ import {
   constantOf,
   type Feeds,
   type Graph,
+  hasBodies,
   type ITensor,
   isOp,
   isTensorOf,
@@ -94,7 +95,10 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
   const unknown = () => specialized.outputs.filter((id) => !values.has(id) && !constantOf(specialized, id));
   const knownAt = (id: ValueId) => values.get(id) ?? exactly(constantOf(specialized, id));
   for (const [at, node] of order.entries()) {
-    const given = isOp(node, opaqueOp) ? undefined : node.operands.map((id) => (id === null ? null : knownAt(id)));
+    const given =
+      isOp(node, opaqueOp) || hasBodies(node)
+        ? undefined
+        : node.operands.map((id) => (id === null ? null : knownAt(id)));
     if (!given?.every((value) => value !== undefined)) {
       for (const id of node.results) {
         const found = outputs.has(id) ? undefined : exactly(seen.get(id));

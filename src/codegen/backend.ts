@@ -79,8 +79,19 @@ export interface Session {
   runSync(inputs: readonly ITensor[]): readonly ITensor[];
   /** Computes on the calling thread, with the time of each node. */
   profile(inputs: readonly ITensor[]): { readonly outputs: readonly ITensor[]; readonly times: readonly NodeTime[] };
+  /** Nodes in the bodies of its own that others than the first back end compute; known once they have run. */
+  readonly fallbacks?: readonly Fallback[];
   /** Frees memory at once, or when the run that computes has ended. Idempotent. */
   dispose(): void;
+}
+
+/** A node that the first of the back ends leaves to others. */
+export interface Fallback {
+  /** Who computes it. */
+  readonly backend: string;
+  readonly node: string;
+  readonly op: string;
+  readonly reason: string;
 }
 
 /** The time that a node took in one run. */

@@ -4,7 +4,7 @@
  *   8 bytes   "UNSKEW", 0, version
  *   4 bytes   length of the header, little endian
  *   4 bytes   CRC-32 of the header and of the 12 bytes before
- *   header    JSON: the graph at level dnnl as text, the table of its constants with the CRC-32 of each, certificate,
+ *   header    JSON: the graph at level dnnl as text, the table of its constants (of those in bodies by path) with the CRC-32 of each, certificate,
  *             strategies, target, length of what follows
  *   constants each 64-byte aligned, in the order of the table, zeros between them
  *
@@ -19,7 +19,7 @@ import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
   byteLengthOf,
   bytesOf,
-  constantOf,
+  constantsByPath,
   type DType,
   type Graph,
   type ITensor,
@@ -28,7 +28,6 @@ import {
   print,
   sizeOf,
   tensorOfBytes,
-  valueIdsOf,
   verify,
 } from '../ir/index.ts';
 import type { Certificate, StrategyReport } from '../passes/index.ts';
@@ -73,9 +72,7 @@ export function writeCompiledFile({ graph, target, certificate, strategies }: Co
   const constants: Record<string, Place> = {};
   const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
   let [end, size] = [0, 0];
-  for (const id of valueIdsOf(graph)) {
-    const tensor = constantOf(graph, id);
-    if (tensor === undefined) continue;
+  for (const [id, tensor] of constantsByPath(graph)) {
     const bytes = bytesOf(tensor.data);
     constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end, crc: platform.crc32(bytes) };
     payload.push({ bytes, offset: end });

@@ -1,15 +1,17 @@
 /** Back ends and what is planned for them, and compiled files. */
-export { type Backend, type Library, MOST_THREADS, type NodeTime, type Session } from './backend.ts';
+export { type Backend, type Fallback, type Library, MOST_THREADS, type NodeTime, type Session } from './backend.ts';
 export { type CompiledModel, isCompiledFile, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
+export { type BodyProgram, control } from './control/index.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
 export * from './onednn/index.ts';
 export { type KernelChoice, kernelChoices } from './onednn/machine.ts';
 export { type OnnxRuntime, type OnnxRuntimeSession, onnxruntime, type PartWriter } from './onnxruntime/index.ts';
-export { type Fallback, fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
+export { fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
 export { PlanFamilies } from './plan_families.ts';
 export * from './reference/index.ts';
 export { select } from './select.ts';
+export { foldAll, selectAll } from './select_bodies.ts';
 export { type TargetName, targetDocs, targetNames, usualTarget } from './target_names.ts';
 export {
   defaultTarget,

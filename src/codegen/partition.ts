@@ -3,6 +3,7 @@ import { assert } from '../diagnostics/index.ts';
 import {
   constantOf,
   type Graph,
+  hasBodies,
   isCarriedInitializer,
   type Node,
   nodesOf,
@@ -10,7 +11,7 @@ import {
   topologicalOrder,
   type ValueId,
 } from '../ir/index.ts';
-import type { Backend, Plan, Region } from './backend.ts';
+import type { Backend, Fallback, Plan, Region } from './backend.ts';
 
 /** A region, and who computes it. */
 export interface Part<B extends Backend = Backend> extends Region {
@@ -29,18 +30,11 @@ export interface Step {
 export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] =>
   partition(graph, backends).map((part) => ({ part, plan: part.backend.plan(part) }));
 
-/** A node that the first of the back ends leaves to others. */
-export interface Fallback {
-  /** Who computes it. */
-  readonly backend: string;
-  readonly node: string;
-  readonly op: string;
-  readonly reason: string;
-}
-
 export const fallbacksOf = (parts: readonly Part[]): Fallback[] =>
   parts.flatMap(({ backend, refusals }) =>
-    [...refusals].map(([node, reason]) => ({ backend: backend.name, node: node.id, op: node.op, reason })),
+    [...refusals].flatMap(([node, reason]) =>
+      hasBodies(node) ? [] : [{ backend: backend.name, node: node.id, op: node.op, reason }],
+    ),
   );
 
 /**

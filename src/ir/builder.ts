@@ -265,7 +265,9 @@ export function completeAttrs(op: AnyOp, attrs: GivenAttrs, loc: Location): Reco
 
 /** JSON has neither NaN nor infinities. */
 const shown = (value: AttrValue): string =>
-  JSON.stringify(value, (_key, item) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));
+  typeof value === 'object' && 'nodes' in value
+    ? 'a graph'
+    : JSON.stringify(value, (_key, item) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));
 
 /** Sizes in their one spelling: types are compared by it. */
 const canonical = (shape: Shape): Shape =>
@@ -291,6 +293,8 @@ function fits(kind: AttrSpecs[string]['kind'], value: AttrValue): boolean {
     case 'strings':
     case 'types':
       return every((item) => typeof item === 'string');
+    case 'graph':
+      return typeof value === 'object' && 'nodes' in value && 'outputs' in value;
   }
 }
 

@@ -5,7 +5,7 @@
 import { InternalError } from '../diagnostics/index.ts';
 import type { DType, ITensor } from '../tensors/index.ts';
 import type { OnnxForm } from './onnx_form.ts';
-import type { Shape, StaticType, TensorType } from './types.ts';
+import type { Shape, StaticType, TensorType, ValueId } from './types.ts';
 
 // ---- operands ---------------------------------------------------------------------------------------------------
 
@@ -74,16 +74,31 @@ export const isComputable = (value: AnyValue): value is Value => value.type.dtyp
 
 // ---- attributes -------------------------------------------------------------------------------------------------
 
-export type AttrValue = number | string | boolean | readonly number[] | Shape | readonly string[] | AttrBytes;
+export type AttrValue =
+  | number
+  | string
+  | boolean
+  | readonly number[]
+  | Shape
+  | readonly string[]
+  | AttrBytes
+  | BodyGraph;
 /** Raw bytes carried by opaque operators: not interpreted. */
 export interface AttrBytes {
   readonly bytes: Uint8Array;
 }
+/** A graph inside of an operator, as far as declarations know graphs; `bodiesIn` gives it with its nodes. */
+export interface BodyGraph {
+  readonly inputs: readonly ValueId[];
+  readonly outputs: readonly ValueId[];
+  readonly values: Readonly<Record<ValueId, { readonly type: TensorType }>>;
+  readonly nodes: Readonly<Record<ValueId, object>>;
+}
 /** True for lists of numbers, sizes or words. */
-export const isList = (value: AttrValue): value is Shape => typeof value === 'object' && !('bytes' in value);
+export const isList = (value: AttrValue): value is Shape => Array.isArray(value);
 
 export interface AttrSpec<T extends AttrValue = AttrValue, Optional extends boolean = boolean> {
-  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings' | 'types';
+  readonly kind: 'int' | 'float' | 'bool' | 'string' | 'ints' | 'floats' | 'dims' | 'strings' | 'types' | 'graph';
   readonly values?: readonly string[];
   readonly default?: T;
   readonly __optional?: Optional;
@@ -106,6 +121,8 @@ export const attr = {
   strings: maker<readonly string[]>('strings'),
   /** Types as text, `u8[N,3]`: their symbols are bound together with the symbols of the graph. */
   types: maker<readonly string[]>('types'),
+  /** A body: its symbols are bound together with the symbols of the graph. */
+  graph: maker<BodyGraph>('graph'),
   /** One of the given words; the first is the default when `optional`. */
   oneOf: <const W extends readonly string[]>(...values: W): AttrSpec<W[number], false> => ({ kind: 'string', values }),
   oneOfOr: <const W extends readonly string[]>(fallback: W[number], ...values: W): AttrSpec<W[number], true> => ({
@@ -182,8 +199,15 @@ export interface Refuse extends Fault {
  * - `elementwise`: result element i depends on operand elements i alone (after broadcasting)
  * - `movement`: elements are moved or copied, never changed
  * - `commutative`: operands may be swapped
+ * - `bodies`: it holds graphs, which decide what its results are
  */
-export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity';
+export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity' | 'bodies';
+
+/** Runs a graph that an operator holds, for its meaning: the outputs in order. */
+export type RunBody = (call: {
+  readonly body: string;
+  readonly feeds: Readonly<Record<string, ITensor>>;
+}) => readonly ITensor[];
 
 export type ProductKind = 'conv' | 'conv_transpose' | 'matmul';
 
@@ -228,6 +252,7 @@ export interface OpDeclaration<
     tensors: OperandTensors<O>,
     attrs: AttrValues<A>,
     types: readonly StaticType[],
+    run: RunBody,
   ): ITensor | readonly ITensor[];
 }
 

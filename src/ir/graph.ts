@@ -91,6 +91,8 @@ export interface Unsupport {
   /** The operator, `initializer`, `parameter` or `input`. */
   readonly operator: string;
   readonly reason: string;
+  /** With known sizes of inputs it may be understood. */
+  readonly dependsOnSizes?: boolean;
 }
 
 /** Remembers a function of a graph: it is computed when first asked for, and once. Graphs are frozen. */

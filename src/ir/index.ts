@@ -2,6 +2,7 @@
 
 export * from '../tensors/index.ts';
 export { copyStrided } from '../tensors/index.ts';
+export * from './bodies.ts';
 export * from './builder.ts';
 export * from './carried_products.ts';
 export * from './constant_pool.ts';
@@ -14,6 +15,8 @@ export * from './memory_need.ts';
 export type { OnnxForm } from './onnx_form.ts';
 export * from './op_table.ts';
 export * from './open_sizes.ts';
+export { type BodyCall, follow, type Steps } from './ops/control.ts';
+export * from './ops/control_ops.ts';
 export { type ConvAttrs, indicesOf, windowedDim } from './ops/conv_geometry.ts';
 export { CUBIC_TAPS, cubicAxes } from './ops/cubic_resize.ts';
 export { type DeconvAttrs, deconvDim } from './ops/deconvolve.ts';

@@ -5,6 +5,7 @@
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import type { ITensor } from '../tensors/index.ts';
 import { inferTypes } from './builder.ts';
+import type { RunBody } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
@@ -85,10 +86,22 @@ export function evaluateNode(
     node.loc,
   );
   const known = types.filter(isStaticType);
-  const isOpen = op === opaqueOp || op.openSize !== undefined;
+  const isOpen = op === opaqueOp || op.openSize !== undefined || op.traits.includes('bodies');
   assert(known.length === types.length || isOpen, `${node.op} has results of sizes that are not known`);
-  const result = withLocation(node.loc, () => op.evaluate(named(op, operands), node.attrs, known));
+  const run: RunBody = ({ body, feeds }) => {
+    const graph = bodyAt(node.attrs[body] as Graph, feeds);
+    const results = evaluateGraph(graph, feeds);
+    return graph.outputs.map((id) => results[id]);
+  };
+  const result = withLocation(node.loc, () => op.evaluate(named(op, operands), node.attrs, known, run));
   return Array.isArray(result) ? result : [result as ITensor];
+}
+
+/** A body at the sizes of its feeds. @throws UnskewError U4001 for a feed that does not fit */
+export function bodyAt(body: Graph, feeds: Feeds): Graph {
+  const bindings = checkFeeds(body, feeds);
+  for (const id of body.inputs) learnSizes(bindings, body.values[id].type.shape, feeds[id].shape);
+  return specialize(body, bindings);
 }
 
 /** Operands by their declared names. */

@@ -3,12 +3,13 @@ import { assert } from '../diagnostics/index.ts';
 import type { DType } from '../tensors/index.ts';
 import type { AttrSpecs, OpDeclaration, OperandSpec, OperandSpecs, ResultSpec, ResultSpecs } from './define_op.ts';
 import type { OnnxForm } from './onnx_form.ts';
+import * as control from './ops/control_ops.ts';
 import * as dnnl from './ops/dnnl_ops.ts';
 import * as nn from './ops/nn_ops.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
 import * as qnn from './ops/qnn_ops.ts';
 
-export const ops = { ...qnn, ...nn, ...dnnl, opaqueOp } as const;
+export const ops = { ...qnn, ...nn, ...control, ...dnnl, opaqueOp } as const;
 
 /** The declaration of one of the operators. */
 export type Op = (typeof ops)[keyof typeof ops];

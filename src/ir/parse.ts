@@ -3,22 +3,14 @@
 import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { platform } from '../platform/index.ts';
-import {
-  byteLengthOf,
-  type DType,
-  dtypes,
-  type ITensor,
-  isDType,
-  isFloat,
-  isHalf,
-  newArray,
-  sizeOf,
-} from '../tensors/index.ts';
+import { byteLengthOf, type ITensor, isDType, isHalf, sizeOf } from '../tensors/index.ts';
+import { bodyPath, MOST_NESTED } from './bodies.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AnyValue, AttrValue } from './define_op.ts';
 import type { Graph, SymbolRange } from './graph.ts';
 import { findOp } from './op_table.ts';
+import { isElement, parseItems, toNumber } from './parse_elements.ts';
 import { parseDim, typeOfParts } from './parse_type.ts';
 import { type Token, tokensOf, unquoted } from './tokens.ts';
 import { isStatic, type Loc, sameShape, type TensorType } from './types.ts';
@@ -37,11 +29,14 @@ class Parser {
   readonly #file: string | undefined;
   readonly #tokens: readonly Token[];
   #next = 0;
-  readonly #constants = new Map<string, { readonly tensor: ITensor; readonly at: number }>();
+  #constants = new Map<string, { readonly tensor: ITensor; readonly at: number }>();
   readonly #given: ReadonlyMap<string, ITensor>;
   /** Names in the text: inline constants get others. */
   readonly #names = new Set<string>();
   #unnamed = 0;
+  /** The nodes and attributes around the graph that is read, as `constantsByPath` has them. */
+  #path = '';
+  #depth = 0;
 
   constructor(text: string, file: string | undefined, given: ReadonlyMap<string, ITensor> = new Map()) {
     this.#text = text;
@@ -54,6 +49,12 @@ class Parser {
   }
 
   graph(): Graph {
+    const graph = this.#graph();
+    if (this.#peek().kind !== 'end') this.#unexpected('the end of the text');
+    return graph;
+  }
+
+  #graph(): Graph {
     this.#readConstants();
     this.#word('graph');
     this.#mark('@');
@@ -75,9 +76,10 @@ class Parser {
     this.#mark('{');
     while (!this.#is('}')) this.#node(b);
     if (this.#accept('constants')) this.#skipConstants();
-    if (this.#peek().kind !== 'end') this.#unexpected('the end of the text');
+    const end = this.#next;
     this.#next = outputTokens;
     const outputs = this.#list('(', ')', () => this.#value(b));
+    this.#next = end;
     return { ...b.finish(outputs), ...(symbols && { symbols }), ...(profile && { profile }) };
   }
 
@@ -105,15 +107,23 @@ class Parser {
 
   /** Constants stand at the end but are needed first: behind the brace that closes the graph. */
   #readConstants(): void {
-    let depth = 0;
-    const end = this.#tokens.findIndex(({ kind, text }) => {
-      if (kind === 'mark' && text === '{') depth++;
-      return kind === 'mark' && text === '}' && --depth === 0;
-    });
-    if (end < 0 || this.#tokens[end + 1].text !== 'constants' || this.#tokens[end + 2].text !== '{') return;
+    const start = this.#next;
+    let end = start;
+    for (let depth = 0; end < this.#tokens.length; end++) {
+      const { kind, text } = this.#tokens[end];
+      if (kind !== 'mark') continue;
+      if (text === '{') depth++;
+      else if (text === '}' && --depth === 0) break;
+    }
+    if (
+      end + 2 >= this.#tokens.length ||
+      this.#tokens[end + 1].text !== 'constants' ||
+      this.#tokens[end + 2].text !== '{'
+    )
+      return;
     this.#next = end + 3;
     while (!this.#is('}')) this.#listedConstant();
-    this.#next = 0;
+    this.#next = start;
   }
 
   #skipConstants(): void {
@@ -136,7 +146,7 @@ class Parser {
       return;
     }
     this.#string();
-    const given = this.#given.get(name);
+    const given = this.#given.get(this.#path + name);
     if (given === undefined) this.#refuse(`the contents of @${name} were left out when this text was printed`, at);
     else if (given.dtype !== type.dtype || !sameShape(given.shape, type.shape))
       this.#refuse(`@${name} is not of the type that the text gives`, at);
@@ -175,7 +185,7 @@ class Parser {
       while (operands.length < named) operands.push(null);
       operands[named] = this.#value(b);
     });
-    const attrs = this.#is('{', true) ? this.#attrs() : {};
+    const attrs = this.#is('{', true) ? this.#attrs(names[0]) : {};
     this.#mark(':');
     const types = [this.#type()];
     while (this.#accept(',')) types.push(this.#type());
@@ -187,13 +197,28 @@ class Parser {
     if (!same) this.#refuse(`the result types written here differ from the types that ${opName} gives`, start);
   }
 
-  #attrs(): Record<string, AttrValue> {
+  #attrs(node: string): Record<string, AttrValue> {
     const pairs = this.#list('{', '}', () => {
       const key = this.#expect('word').text;
       this.#mark('=');
-      return [key, this.#attr()] as const;
+      return [key, this.#peek().text === 'graph' ? this.#body(node, key) : this.#attr()] as const;
     });
     return Object.fromEntries(pairs);
+  }
+
+  /** A graph inside of an operator, with constants of its own. */
+  #body(node: string, attribute: string): Graph {
+    if (this.#depth === MOST_NESTED)
+      this.#refuse(`graphs stand in graphs ${MOST_NESTED} times at most`, this.#peek().at);
+    const [constants, path] = [this.#constants, this.#path];
+    this.#constants = new Map();
+    this.#path = bodyPath(path, node, attribute);
+    this.#depth++;
+    const graph = this.#graph();
+    this.#depth--;
+    this.#constants = constants;
+    this.#path = path;
+    return graph;
   }
 
   #attr(): AttrValue {
@@ -367,26 +392,4 @@ class Parser {
     const where = this.#file === undefined ? {} : { file: this.#file };
     return fail(code, `line ${line}, column ${column}: ${message}`, where, hint);
   }
-}
-
-const toNumber = (text: string): number =>
-  text === 'nan' ? Number.NaN : text === 'inf' ? Infinity : text === '-inf' ? -Infinity : Number(text);
-
-function parseItems(dtype: DType, items: readonly string[]): ITensor['data'] {
-  const data = newArray(dtype, items.length);
-  items.forEach((item, i) => {
-    data[i] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(item) : toNumber(item);
-  });
-  return data;
-}
-
-/** True when the type can hold the number. */
-function isElement(dtype: DType, item: string): boolean {
-  if (isFloat(dtype)) return true;
-  if (!/^-?\d+$/.test(item)) return false;
-  if (dtype === 's64') return BigInt.asIntN(64, BigInt(item)) === BigInt(item);
-  if (dtype === 'u64') return BigInt.asUintN(64, BigInt(item)) === BigInt(item);
-  // a bool is held in 8 bits
-  const { min, max } = dtypes[dtype === 'bool' ? 'u8' : dtype];
-  return Number(item) >= min && Number(item) <= max;
 }

@@ -9,7 +9,8 @@
  * Bounds of symbols and the profile of sums that passes read as integers follow the outputs:
  * `-> (%y) sizes(N=[1,1024]) profile="torch-onednn"`. Required operands are positional, optional ones are
  * named. Constants of up to eight elements stand where they are used; those that are outputs are listed, as outputs have
- * names. Attributes that have their default value are left out.
+ * names. Attributes that have their default value are left out. A graph inside of an operator stands as the attribute, with its
+ * constants behind it.
  */
 
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
@@ -46,7 +47,7 @@ export function print(graph: Graph, options: PrintOptions = {}): string {
   const body = topologicalOrder(graph).order.map((node) => {
     const results = node.results.map((id) => `%${name(id)}`).join(', ');
     const types = node.results.map((id) => formatType(graph.values[id].type)).join(', ');
-    const call = `${node.op}(${formatOperands(node, reference)})${formatAttrs(node)}`;
+    const call = `${node.op}(${formatOperands(node, reference)})${formatAttrs(node, (inner) => nested(inner, options))}`;
     return `  ${results} = ${call} : ${types}${locations ? formatLoc(node.loc) : ''}`;
   });
   const outputs = graph.outputs.map(reference).join(', ');
@@ -67,6 +68,10 @@ export function print(graph: Graph, options: PrintOptions = {}): string {
   return `${lines.join('\n')}\n`;
 }
 
+/** The text of a graph in another one. */
+const nested = (graph: Graph, options: PrintOptions): string =>
+  print(graph, options).trimEnd().replaceAll('\n', '\n  ');
+
 const formatSymbols = ({ symbols = {} }: Graph): string => {
   const bounds = Object.entries(symbols).map(
     ([symbol, { min = 0, max = Infinity }]) => `${name(symbol)}=[${formatNumber(min)},${formatNumber(max)}]`,
@@ -81,7 +86,7 @@ export function printNode(graph: Graph, node: Node): string {
     return tensor === undefined ? `%${name(id)}` : isInline(tensor) ? inlineConstant(tensor) : `@${name(id)}`;
   };
   const types = node.results.map((id) => formatType(graph.values[id].type)).join(', ');
-  return `%${name(node.id)} = ${node.op}(${formatOperands(node, reference)})${formatAttrs(node)} : ${types}`;
+  return `%${name(node.id)} = ${node.op}(${formatOperands(node, reference)})${formatAttrs(node, (inner) => `graph @${name(inner.name)}`)} : ${types}`;
 }
 
 /** Names that need no quotes; two slashes begin a comment. */
@@ -116,14 +121,16 @@ function formatOperands(node: Node, reference: (id: ValueId) => string): string 
   return parts.join(', ');
 }
 
-function formatAttrs(node: Node): string {
+function formatAttrs(node: Node, graphText: (graph: Graph) => string): string {
   const specs = opOf(node).attrs;
+  const text = (key: string, value: AttrValue): string =>
+    specs[key]?.kind === 'graph' ? graphText(value as Graph) : formatAttr(value);
   const isDefault = (key: string, value: AttrValue): boolean => {
     const fallback = specs[key]?.default;
     return fallback !== undefined && formatAttr(fallback) === formatAttr(value);
   };
   const shown = Object.entries(node.attrs).filter(([key, value]) => !isDefault(key, value));
-  return shown.length === 0 ? '' : ` {${shown.map(([key, value]) => `${key}=${formatAttr(value)}`).join(', ')}}`;
+  return shown.length === 0 ? '' : ` {${shown.map(([key, value]) => `${key}=${text(key, value)}`).join(', ')}}`;
 }
 
 function formatAttr(value: AttrValue): string {

@@ -1,4 +1,5 @@
 /** Binding symbolic dimensions to sizes. */
+import { UnskewError } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
 import type { AttrSpec, AttrValue } from './define_op.ts';
 import { bindDim } from './dims.ts';
@@ -49,11 +50,22 @@ export function bindAttrs(op: AnyOp, attrs: Node['attrs'], bindings: ReadonlyMap
   return bound ?? attrs;
 }
 
+/** A body that does not fit the sizes stays as it is, for it may never run. */
+function bindBody(body: Graph, bindings: ReadonlyMap<string, number>): Graph {
+  try {
+    return specialize(body, bindings);
+  } catch (error) {
+    if (error instanceof UnskewError) return body;
+    throw error;
+  }
+}
+
 function bindAttr(kind: AttrSpec['kind'], value: AttrValue, bindings: ReadonlyMap<string, number>): AttrValue {
   if (kind === 'dims') {
     const dims = value as Shape;
     return dims.some((dim) => typeof dim === 'string') ? dims.map((dim) => bindDim(dim, bindings)) : value;
   }
+  if (kind === 'graph') return bindBody(value as Graph, bindings);
   if (kind !== 'types') return value;
   const texts = value as readonly string[];
   const bound = texts.map((text) => {

@@ -4,11 +4,13 @@
  *  - every operand, output and result has an entry in `values`; every value is defined once: input, constant or result;
  *  - a node is stored under the id of its first result; the graph is acyclic;
  *  - operators are declared, may occur at this level, and have operands, attributes and result types as declared;
- *  - constants have the type that the graph says.
+ *  - constants have the type that the graph says;
+ *  - graphs inside of operators have these properties too, and fit the operator.
  *
  * Not checked: unread values (dead code is legal), and the results of `evaluate`.
  */
 import { type Code, type Diagnostic, type Location, UnskewError } from '../diagnostics/index.ts';
+import { bodiesIn, MOST_NESTED } from './bodies.ts';
 import { completeAttrs, inferTypes } from './builder.ts';
 import type { Level } from './define_op.ts';
 import { type Graph, nodesOf, topologicalOrder } from './graph.ts';
@@ -16,7 +18,9 @@ import { findOp } from './op_table.ts';
 import { formatType, sameShape, type ValueId } from './types.ts';
 
 /** All violations, empty for a good graph. */
-export function verify(graph: Graph, level?: Level): readonly Diagnostic[] {
+export const verify = (graph: Graph, level?: Level): readonly Diagnostic[] => verifyNested(graph, level, 0);
+
+function verifyNested(graph: Graph, level: Level | undefined, depth: number): readonly Diagnostic[] {
   const found: Diagnostic[] = [];
   const report = (code: Code, message: string, location: Location) =>
     found.push({ code, severity: 'error', message, location });
@@ -43,6 +47,9 @@ export function verify(graph: Graph, level?: Level): readonly Diagnostic[] {
     else if (level !== undefined && op.level !== undefined && op.level !== level)
       report('U2009', `${node.op} may not occur at level ${level}`, where);
     else if (missing.length === 0) collect(() => verifyNode(graph, node.id), found);
+    if (op?.traits.includes('bodies') !== true) continue;
+    if (depth === MOST_NESTED) report('U2004', `graphs stand in graphs ${MOST_NESTED} times at most`, where);
+    else for (const [, body] of bodiesIn(node)) found.push(...verifyNested(body, level, depth + 1));
   }
   for (const node of topologicalOrder(graph).cyclic)
     report('U2003', `%${node.id} depends on itself`, { op: node.op, ...node.loc });

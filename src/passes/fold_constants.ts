@@ -1,4 +1,6 @@
 import {
+  controlIf,
+  controlLoop,
   evaluateNode,
   isOp,
   isStatic,
@@ -19,8 +21,8 @@ import { GraphEditor } from './rewrite/editor.ts';
 /** Larger results are folded only when they are not larger than their operands: a broadcast stays one. */
 const LARGE = 2 ** 20;
 
-/** Opaque operators have no meaning here. */
-const isOpaque = oneOf(opaqueOp);
+/** Opaque operators have no meaning here, and graphs in operators are compiled for themselves. */
+const isOpaque = oneOf(opaqueOp, controlIf, controlLoop);
 
 /**
  * Dequantized weights stay: rules look for them, floats are four times the size, and a product that stays float has to
@@ -30,7 +32,7 @@ export const foldConstants = folding({
   name: 'fold-constants',
   doc: 'Operators whose operands are all constants are computed, shapes that are known too; dequantized weights stay quantized.',
   level: 'qnn',
-  kept: oneOf(opaqueOp, qnnDequantize),
+  kept: oneOf(opaqueOp, controlIf, controlLoop, qnnDequantize),
 });
 
 /** For graphs that run here: after selection, and never before an export. */

@@ -8,7 +8,7 @@ import { productRules } from './correct_zero_points.ts';
 import type { CostModel } from './cost/model.ts';
 import { lazily } from './lazily.ts';
 import { leaveUntouched } from './leave_untouched.ts';
-import { strategiesOf, withBodies } from './legalize_bodies.ts';
+import { bodiesOf, strategiesOf, withBodies } from './legalize_bodies.ts';
 import type { Legalized } from './legalize_result.ts';
 import { guarded, type PipelineOptions, runPipeline } from './manager.ts';
 import { otherWays, refutationsOf, type Tried } from './other_ways.ts';
@@ -55,12 +55,12 @@ export const correctionOptions: OptionNames<CorrectionOptions> = {
  * with `verify` InternalError when a rewrite is refuted and no other way is left
  */
 export function legalizeFor(graph: Graph, target: Target, options: CorrectionOptions = {}): Legalized {
-  const bodies = graph.origin?.bodies ?? [];
+  const bodies = bodiesOf(graph);
   if (bodies.length === 0) return legalizeGraph(graph, target, options);
-  const [own, ...others] = strategiesOf([graph, ...bodies.map((body) => body.graph)], options);
+  const [own, ...others] = strategiesOf([graph, ...bodies.map(({ body }) => body.graph)], options);
   return withBodies(
     legalizeGraph(graph, target, own),
-    bodies.map((body, i) => ({ body, result: legalizeFor(body.graph, target, others[i]) })),
+    bodies.map((entry, i) => ({ ...entry, result: legalizeFor(entry.body.graph, target, others[i]) })),
   );
 }
 

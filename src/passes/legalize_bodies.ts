@@ -1,5 +1,14 @@
 /** Graphs inside of operators (bodies of control flow) legalized beside the graph that they are in, and one account of both. */
-import { type Body, type Graph, nodesOf } from '../ir/index.ts';
+import {
+  type Body,
+  bodiesIn,
+  type Graph,
+  keysOf,
+  type NodeId,
+  nodesOf,
+  nodesWithBodies,
+  withBodyGraphs,
+} from '../ir/index.ts';
 import type { Certificate } from './certificate.ts';
 import { lazily } from './lazily.ts';
 import type { LegalizeResult } from './legalize_result.ts';
@@ -8,6 +17,26 @@ import type { Strategy } from './strategy_names.ts';
 export interface LegalizedBody {
   readonly body: Body;
   readonly result: LegalizeResult;
+  /** The node and the attribute that hold it; absent for a body of a carried operator. */
+  readonly place: Place | undefined;
+}
+
+interface Place {
+  readonly node: NodeId;
+  readonly attribute: string;
+}
+
+/** The graphs inside of a graph: bodies of carried operators, and those that operators hold. */
+export function bodiesOf(graph: Graph): readonly Omit<LegalizedBody, 'result'>[] {
+  const { bodies = [] } = graph.origin ?? {};
+  const places = new Map<Graph, Place>();
+  const others: Body[] = [];
+  for (const node of nodesWithBodies(graph))
+    for (const [attribute, body] of bodiesIn(node)) {
+      places.set(body, { node: node.id, attribute });
+      if (!bodies.some((known) => known.graph === body)) others.push({ within: node.loc.node ?? node.id, graph: body });
+    }
+  return [...bodies, ...others].map((body) => ({ body, place: places.get(body.graph) }));
 }
 
 /**
@@ -31,21 +60,29 @@ const namesIn = (graph: Graph): ReadonlySet<string> =>
 
 /** The names of all layers, in bodies too. */
 const layerNames = (graph: Graph): ReadonlySet<string> =>
-  new Set([...namesIn(graph), ...(graph.origin?.bodies ?? []).flatMap((body) => [...layerNames(body.graph)])]);
+  new Set([...namesIn(graph), ...bodiesOf(graph).flatMap(({ body }) => [...layerNames(body.graph)])]);
 
 export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]): LegalizeResult {
-  const legalized = bodies.map(({ body, result }) => ({ ...body, graph: result.graph }));
-  const quantized = bodies.map(({ body, result }) => ({ ...body, graph: result.quantized }));
+  const legalized = replaced(bodies, ({ graph }) => graph);
+  const quantized = replaced(bodies, (result) => result.quantized);
+  const certified = bodies.map(({ body, result }) => ({ body, certificate: result.certificate }));
   const remaining = lazily(() => [
     ...own.remaining,
     ...bodies.flatMap(({ body, result }) => result.remaining.map((entry) => inBody(entry, body))),
   ]);
   return {
-    graph: withOrigin(own.graph, legalized),
-    quantized: withOrigin(own.quantized, quantized),
+    graph: withGraphs(own.graph, legalized),
+    quantized: withGraphs(own.quantized, quantized),
     trace: [...own.trace, ...bodies.flatMap(({ result }) => result.trace)],
-    certificate: joined(own.certificate, bodies),
-    certify: (selected, by) => joined(own.certify(selected, by), bodies),
+    certificate: joined(own.certificate, certified),
+    certify: (selected, by) =>
+      joined(
+        own.certify(selected, by),
+        bodies.map(({ body, result, place }) => {
+          const graph = place && bodiesIn(selected.nodes[place.node]).find(([name]) => name === place.attribute)?.[1];
+          return { body, certificate: graph ? result.certify(graph, by) : result.certificate };
+        }),
+      ),
     strategies: [
       ...own.strategies,
       ...bodies.flatMap(({ body, result }) => result.strategies.map((entry) => inBody(entry, body))),
@@ -58,8 +95,31 @@ export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]
   };
 }
 
-const withOrigin = (graph: Graph, bodies: readonly Body[]): Graph =>
-  graph.origin === undefined ? graph : { ...graph, origin: { ...graph.origin, bodies } };
+/** New graphs by old ones. A graph that an operator holds stays the same object where nothing was changed. */
+const replaced = (bodies: readonly LegalizedBody[], of: (result: LegalizeResult) => Graph): ReadonlyMap<Graph, Graph> =>
+  new Map(
+    bodies.map(({ body: { graph }, result, place }) => [
+      graph,
+      place && isSame(of(result), graph) ? graph : of(result),
+    ]),
+  );
+
+const isSame = (a: Graph, b: Graph): boolean => {
+  const ids = keysOf(a.nodes);
+  return (
+    ids.length === keysOf(b.nodes).length &&
+    ids.every((id) => a.nodes[id] === b.nodes[id]) &&
+    a.outputs.every((id, i) => id === b.outputs[i])
+  );
+};
+
+function withGraphs(graph: Graph, graphs: ReadonlyMap<Graph, Graph>): Graph {
+  const now = (body: Graph): Graph => graphs.get(body) ?? body;
+  const { origin } = graph;
+  const bodies = origin?.bodies?.map((body) => ({ ...body, graph: now(body.graph) }));
+  const held = withBodyGraphs(graph, now);
+  return origin && bodies ? { ...held, origin: { ...origin, bodies } } : held;
+}
 
 const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { within }: Body): T => ({
   ...entry,
@@ -68,16 +128,21 @@ const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { w
 
 const order = ['bit-exact', 'bounded', 'differs'] as const;
 
+interface CertifiedBody {
+  readonly body: Body;
+  readonly certificate: Certificate;
+}
+
 /** The certificate of a graph and of the graphs inside of it: the verdict is the least of theirs. */
-function joined(own: Certificate, bodies: readonly LegalizedBody[]): Certificate {
-  const all = [own, ...bodies.map(({ result }) => result.certificate)];
+function joined(own: Certificate, bodies: readonly CertifiedBody[]): Certificate {
+  const all = [own, ...bodies.map(({ certificate }) => certificate)];
   const entries = lazily(() => [
     ...own.entries,
-    ...bodies.flatMap(({ body, result }) => result.certificate.entries.map((entry) => inBody(entry, body))),
+    ...bodies.flatMap(({ body, certificate }) => certificate.entries.map((entry) => inBody(entry, body))),
   ]);
   const grouping = [
     ...own.grouping,
-    ...bodies.flatMap(({ body, result }) => result.certificate.grouping.map((entry) => inBody(entry, body))),
+    ...bodies.flatMap(({ body, certificate }) => certificate.grouping.map((entry) => inBody(entry, body))),
   ];
   const certificate = {
     ...(own.profile && { profile: own.profile }),

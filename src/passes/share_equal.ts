@@ -2,7 +2,17 @@
  * Joins nodes that compute the same. Rules correct a layer, and a term of a correction, on its own: a padded source, a window sum, or a
  * zero point in s32 is then computed for each of them.
  */
-import { bytesOf, type Graph, type ITensor, isOp, type Node, opaqueOp, sameShape, type ValueId } from '../ir/index.ts';
+import {
+  bytesOf,
+  type Graph,
+  hasBodies,
+  type ITensor,
+  isOp,
+  type Node,
+  opaqueOp,
+  sameShape,
+  type ValueId,
+} from '../ir/index.ts';
 import { sameBytes, sameData } from '../tensors/index.ts';
 import { type EditResult, GraphEditor } from './rewrite/editor.ts';
 
@@ -15,7 +25,7 @@ export function shareEqual(graph: Graph, before: Graph): EditResult {
   const found = new Map<string, Node[]>();
   for (const id of editor.nodeIds) {
     const node = editor.node(id);
-    if (node === undefined || isOp(node, opaqueOp)) continue;
+    if (node === undefined || isOp(node, opaqueOp) || hasBodies(node)) continue;
     const key = keyOf(editor, node);
     const alike = found.get(key) ?? [];
     const first = alike.find((other) => isSame(editor, node, other));

@@ -1,6 +1,7 @@
 /** The back ends by name: a new one is a folder in codegen, and an entry here. */
 import {
   type Backend,
+  control,
   defaultTarget,
   type KernelChoice,
   type Library,
@@ -15,6 +16,7 @@ import { exportPart, partRefusal } from '../exporters/index.ts';
 import type { CostRow } from '../passes/index.ts';
 import { loadAddon } from './addon.ts';
 import { type BackendName, type BackendOrder, usualBackend } from './backend_names.ts';
+import { Body } from './body.ts';
 import { machineOf, readCosts } from './cost_cache.ts';
 import { onnxruntimeHere } from './onnxruntime/index.ts';
 
@@ -64,7 +66,14 @@ export function openOrder(
       ? onnxruntime(host, machine.threads, onnxruntimeHere, { refusal: partRefusal, write: exportPart })
       : reference(host),
   );
-  return order.includes('reference') ? [host, ...opened] : [host, ...opened, reference(host)];
+  // bodies are computed by all of them
+  const all: readonly [Backend, ...Backend[]] = [
+    host,
+    control(host, (body) => new Body(body, () => all)),
+    ...opened,
+    ...(order.includes('reference') ? [] : [reference(host)]),
+  ];
+  return all;
 }
 
 /** The usual one for a machine of a common kind, for what does not depend on this one. Nothing is loaded before it plans. */

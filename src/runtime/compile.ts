@@ -3,7 +3,6 @@ import {
   type Backend,
   type CompiledModel,
   type Fallback,
-  fallbacksOf,
   isCompiledFile,
   type KernelChoice,
   kernelChoices,
@@ -27,7 +26,7 @@ import type { Certificate, StrategyReport } from '../passes/index.ts';
 import type { BackendName, BackendOrder } from './backend_names.ts';
 import { backends, openHere } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
-import { compileGraph } from './compile_graph.ts';
+import { type Compilation, compileGraph } from './compile_graph.ts';
 import { type CompileOptions, compileOptionNames, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
 import { compiledElsewhere } from './elsewhere/index.ts';
 import { Executable } from './executable.ts';
@@ -45,6 +44,8 @@ const KEPT_BYTES = 2 ** 26;
 
 type ModelOptions = Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'>;
 
+type Compiled = CompiledModel & Pick<Compilation, 'atSizes'>;
+
 /** Of sizes by their symbols. */
 const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([...sizes].sort());
 
@@ -60,6 +61,7 @@ export class Model {
   readonly #kernels: KernelChoice | undefined;
   readonly #keptShapes: number;
   readonly #keptBytes: number;
+  readonly #atSizes: Compilation['atSizes'];
   /** Of all sizes, which share constants. */
   #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
@@ -67,7 +69,7 @@ export class Model {
   #disposed = false;
 
   /** A model of fixed sizes is ready at once. */
-  constructor(compiled: CompiledModel, options: ModelOptions = {}, isReady = true) {
+  constructor(compiled: Compiled, options: ModelOptions = {}, isReady = true) {
     const { graph, certificate, strategies } = compiled;
     this.#order = orderOf(options);
     [this.backend] = this.#order;
@@ -76,6 +78,7 @@ export class Model {
     this.#keptShapes = keptShapesOf(options);
     this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
     this.#graph = graph;
+    this.#atSizes = compiled.atSizes;
     this.certificate = certificate;
     this.strategies = strategies;
     this.inputs = metadataOf(graph, graph.inputs);
@@ -88,7 +91,7 @@ export class Model {
    *
    * @param file the memory of its constants where nobody else reads it
    */
-  static async inTurns(compiled: CompiledModel, options: ModelOptions, file?: Uint8Array): Promise<Model> {
+  static async inTurns(compiled: Compiled, options: ModelOptions, file?: Uint8Array): Promise<Model> {
     const model = new Model(compiled, options, false);
     if (!model.#isFixed) return model;
     await turn();
@@ -132,7 +135,7 @@ export class Model {
     const { tensors, bindings } = this.#prepare(feeds);
     if (!backends[this.backend].keepsTimes) fail('U4002', `the ${this.backend} backend keeps no times per node`);
     try {
-      return this.#executable(bindings).profile(tensors);
+      return [...this.#executable(bindings).profile(tensors).times];
     } finally {
       this.#evict();
     }
@@ -141,7 +144,7 @@ export class Model {
   /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
   get fallbacks(): readonly Fallback[] {
     const [executable] = this.#executables.values();
-    return fallbacksOf(executable?.parts ?? []);
+    return executable?.fallbacks ?? [];
   }
 
   /**
@@ -183,7 +186,8 @@ export class Model {
       return known;
     }
     this.#families ??= new PlanFamilies(this.#graph, this.#backends());
-    const made = Executable.at(this.#families, bindings);
+    const own = this.#atSizes?.(bindings);
+    const made = own ? Executable.of(own, this.#families.backends) : Executable.at(this.#families, bindings);
     this.#executables.set(key, made);
     return made;
   }
@@ -226,7 +230,7 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
 
 async function compiledHere(source: Graph | string | Uint8Array, options: CompileOptions): Promise<OwnModel> {
   if (source instanceof Uint8Array) return compiledOf(source, options);
-  if (typeof source !== 'string') return { compiled: compileGraph(source, options) };
+  if (typeof source !== 'string') return { compiled: compileGraph(source, options, true) };
   const version = versionOf(source);
   const bytes = await readModelFile(source);
   return compiledOf(bytes, options, source, ownFile(source, bytes, version));
@@ -254,7 +258,7 @@ async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: str
     ...(profile && { profile }),
     ...(inputShapes && { inputShapes }),
   });
-  const compiled = compileGraph(graph, options);
+  const compiled = compileGraph(graph, options, true);
   const { claims } = compiled;
   return claims === undefined || own === undefined ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
 }

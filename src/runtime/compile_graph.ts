@@ -1,7 +1,8 @@
 /** `compileGraph`: a graph legalized and selected for a machine. */
-import { type CompiledModel, select, targetFor } from '../codegen/index.ts';
+import { type CompiledModel, foldAll, selectAll, targetFor } from '../codegen/index.ts';
 import { type Graph, refuseTooLarge } from '../ir/index.ts';
-import { foldWeights, type Legalized, legalizeFor, runPipeline } from '../passes/index.ts';
+import { type Legalized, legalizeFor } from '../passes/index.ts';
+import { type AtSizes, atSizes } from './at_sizes.ts';
 import { backends, costsHere, openOrder } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
@@ -12,10 +13,17 @@ export interface Compilation extends CompiledModel, Pick<Legalized, 'quantized' 
   /** The graph behind the corrections of zero points, and behind the selection of operators. */
   readonly corrected: Graph;
   readonly selected: Graph;
+  /** The graph for sizes of a run, of a model that is understood at known sizes alone; undefined where another plan serves it. */
+  readonly atSizes?: AtSizes;
 }
 
-/** The graph legalized and selected, as a compiled file holds it. @throws UnskewError U2008 for an operator that nothing here computes */
-export function compileGraph(graph: Graph, options: CompileOptions = {}): Compilation {
+/**
+ * The graph legalized and selected, as a compiled file holds it.
+ *
+ * @param waits for the sizes of a run, where the graph is understood at known ones alone
+ * @throws UnskewError U2008 for an operator that nothing here computes
+ */
+export function compileGraph(graph: Graph, options: CompileOptions = {}, waits = false): Compilation {
   const { target, measuredCosts = true, inputShapes, kernels } = options;
   const order = orderOf(options);
   const [name] = order;
@@ -24,7 +32,8 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
   const asked = openOrder(order, machine, own);
   const [backend] = asked;
   const bound = inputShapes ? bindShapes(graph, inputShapes) : graph;
-  refuseUnknown(bound, asked);
+  const sized = waits ? atSizes(bound) : undefined;
+  if (!sized) refuseUnknown(bound, asked);
   refuseOpenSizes(bound);
   refuseTooLarge(bound, 'ever');
   const goal = targetFor(machine, backend);
@@ -34,15 +43,23 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}): Compil
     ...(options.verify !== undefined && { verify: options.verify }),
     ...(options.onProof && { onProof: options.onProof }),
   });
-  const selected = runPipeline(legalized.graph, [select(backend)], { target: goal }).graph;
+  const selected = selectAll(legalized.graph, backend, goal);
   return {
-    graph: runPipeline(selected, [foldWeights(backend.level)], { target: goal }).graph,
+    graph: foldAll(selected, backend, goal),
     target: machine,
     certificate: legalized.certify(selected, backend),
     strategies: legalized.strategies,
     quantized: legalized.quantized,
     corrected: legalized.graph,
     selected,
+    ...(sized && {
+      atSizes: (sizes) => {
+        const own = sized(sizes);
+        // the plan for all sizes, or an error
+        if (!own) refuseUnknown(bound, asked);
+        return own && compileGraph(own, { ...options, inputShapes: {} }).graph;
+      },
+    }),
     ...(legalized.claims && { claims: legalized.claims }),
     get remaining() {
       return legalized.remaining;

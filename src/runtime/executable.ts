@@ -2,6 +2,8 @@
 
 import {
   type Backend,
+  type Fallback,
+  fallbacksOf,
   type NodeTime,
   type Part,
   type PlanFamilies,
@@ -184,13 +186,19 @@ export class Executable {
   }
 
   /** One run with the time of every node; layout changes count for the node that asked for them. */
-  profile(feeds: Feeds): NodeTime[] {
+  profile(feeds: Feeds): { readonly results: Record<string, ITensor>; readonly times: readonly NodeTime[] } {
     const values = new Values(this.#graph, feeds);
-    return this.#steps.flatMap((step) => {
+    const all = this.#steps.flatMap((step) => {
       const { outputs, times } = step.session.profile(values.inputsOf(step.part));
       values.finish(step, outputs);
       return times;
     });
+    return { results: values.results(), times: all };
+  }
+
+  /** Nodes that others than the first back end compute, in bodies too. */
+  get fallbacks(): readonly Fallback[] {
+    return [...fallbacksOf(this.parts), ...this.#steps.flatMap(({ session }) => session.fallbacks ?? [])];
   }
 
   /** Frees memory at once, that of the run in progress at its end. All runs that have not ended reject. */

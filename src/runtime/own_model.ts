@@ -7,7 +7,7 @@ import type { Compilation } from './compile_graph.ts';
 import { apartFrom, type OwnFile } from './own_file.ts';
 
 export interface OwnModel {
-  readonly compiled: CompiledModel;
+  readonly compiled: CompiledModel & Pick<Compilation, 'atSizes'>;
   readonly file?: Uint8Array;
 }
 

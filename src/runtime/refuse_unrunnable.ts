@@ -3,13 +3,16 @@ import type { Backend } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
 import { originOf } from '../importers/index.ts';
 import {
+  bodiesIn,
   carriedName,
   type Dim,
   type Graph,
+  hasBodies,
   isCarriedInitializer,
   isOp,
   type Node,
   nodesOf,
+  nodesWithBodies,
   opaqueOp,
   openSymbols,
   symbolsIn,
@@ -29,6 +32,7 @@ export function refuseUnknown(graph: Graph, asked: readonly Backend[]): void {
     (isCarriedInitializer(node)
       ? !isOnnxRuntimeAsked || graph.outputs.includes(node.id)
       : asked.every((backend) => backend.accepts(node, graph) !== undefined));
+  for (const node of nodesWithBodies(graph)) for (const [, body] of bodiesIn(node)) refuseUnknown(body, asked);
   const node = topologicalOrder(graph).order.find(isRefused);
   if (node === undefined || !isOp(node, opaqueOp)) return;
   const reasonOf = (id: ValueId | null) => graph.origin?.unsupported.find(({ value }) => value === id)?.reason;
@@ -61,8 +65,8 @@ const isCarriedOn = (graph: Graph): boolean => originOf(graph) !== undefined;
  * @throws UnskewError U2008
  */
 export function refuseOpenSizes(graph: Graph): void {
-  // sizes that carried operators decide are known when they have run
-  if (nodesOf(graph).some((node) => isOp(node, opaqueOp))) return;
+  // sizes that carried operators and bodies decide are known when they have run
+  if (nodesOf(graph).some((node) => isOp(node, opaqueOp) || hasBodies(node))) return;
   const given = new Set([
     ...openSymbols(graph),
     ...graph.inputs.flatMap((id) => graph.values[id].type.shape.flatMap((d) => [d, ...symbolsIn(d)])),

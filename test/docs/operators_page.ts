@@ -22,6 +22,12 @@ const levels = [
     has: ({ name }: AnyOp) => name.startsWith('nn.'),
   },
   {
+    title: 'Control flow',
+    about:
+      'Graphs inside of operators. They are rewritten and compiled like the graph around them, and run as programs of their own.',
+    has: ({ name }: AnyOp) => name.startsWith('control.'),
+  },
+  {
     title: 'Operators of the oneDNN back end',
     about: 'Selection makes one of them of a product and the operators behind it; models are never read into them.',
     has: ({ level }: AnyOp) => level !== undefined,

@@ -10,6 +10,7 @@ import {
   bytesOf,
   constantOf,
   type Graph,
+  hasBodies,
   hasValue,
   type ITensor,
   isOp,
@@ -35,8 +36,8 @@ export interface Site {
   readonly taken: ReadonlySet<string>;
   /** Names of nodes that stay. */
   readonly nodeNames: ReadonlySet<string>;
-  /** Carries a node of the file that was not understood, with these operands. */
-  carry?(node: Node, operands: readonly (string | null)[]): Carried;
+  /** Carries a node of the file that was not understood, or holds graphs; `name` gives the names of values that it reads. */
+  carry?(node: Node, name: (id: ValueId) => string): Carried;
   /** Names that bodies of carried nodes read. */
   readonly captured: ReadonlySet<string>;
   /** Values that have to be there, besides the outputs of the graph. */
@@ -49,6 +50,8 @@ export interface Site {
  */
 export interface Carried {
   readonly item: KeptNode;
+  /** The names that it reads, bodies aside. */
+  readonly reads: readonly string[];
   readonly aliases: ReadonlyMap<string, ValueId>;
 }
 
@@ -106,7 +109,7 @@ class Emission implements Emitting {
     for (const id of [...this.graph.outputs, ...this.site.demanded]) this.name(id);
     for (const node of topologicalOrder(this.graph).order.toReversed()) {
       if (!node.results.some((id) => this.#names.has(id) && !this.site.isGiven(id))) continue;
-      groups.push(isOp(node, opaqueOp) ? this.#carry(node) : this.#emit(node));
+      groups.push(isOp(node, opaqueOp) || hasBodies(node) ? this.#carry(node) : this.#emit(node));
     }
     return {
       nodes: groups.toReversed().flat(),
@@ -127,12 +130,17 @@ class Emission implements Emitting {
 
   #carry(node: Node): readonly Unit<KeptNode | NodeInit>[] {
     if (this.site.carry === undefined)
-      fail('U2008', `the operator ${node.attrs.operator} is not understood and cannot be written`, node.loc);
-    const reads = node.operands.map((id) => id && this.name(id));
-    const { item, aliases } = this.site.carry(node, reads);
+      fail(
+        'U2008',
+        hasBodies(node)
+          ? `${node.op} is written into the file that it came from alone`
+          : `the operator ${node.attrs.operator} is not understood and cannot be written`,
+        node.loc,
+      );
+    const { item, reads, aliases } = this.site.carry(node, (id) => this.name(id));
     const made = [...aliases].flatMap(([name, id]) => this.#alias(name, id));
     const captured = [...aliases.keys()];
-    return [...made, { item, reads: [...reads.filter((name) => name !== null), ...captured], outputs: node.results }];
+    return [...made, { item, reads: [...reads, ...captured], outputs: node.results }];
   }
 
   /** An Identity under the name that a body reads, unless the graph has a value of this name, which is the same one. */

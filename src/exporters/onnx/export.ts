@@ -82,7 +82,7 @@ function changedFile(
     isGiven: (id) => kept.isGiven(id),
     taken: outer.size === 0 ? kept.taken() : new Set([...outer, ...kept.taken()]),
     nodeNames: kept.nodeNames(),
-    carry: (node, operands) => kept.carry(node, operands),
+    carry: (node, name) => kept.carry(node, name),
     captured: kept.captured(),
     demanded: [...kept.demanded],
   });

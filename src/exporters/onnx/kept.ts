@@ -12,6 +12,7 @@ import type { OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import { capturedBy, nodeOrder, type OnnxOrigin } from '../../importers/index.ts';
 import {
   type Graph,
+  hasBodies,
   hasValue,
   isOp,
   type Node,
@@ -24,7 +25,7 @@ import {
 import type { Carried } from './emission.ts';
 
 /**
- * The node `keep` of the file with other operands (null: absent).
+ * The node `keep` of the file with other operands, which `name` gives names. An operand that the file leaves out stays out.
  *
  * Bodies read outer values by name: a value that has another name now gets the old one beside it.
  */
@@ -32,17 +33,34 @@ export function carried(
   origin: OnnxOrigin,
   keep: number,
   node: Pick<Node, 'operands'>,
-  operands: readonly (string | null)[],
+  name: (id: ValueId) => string,
 ): Carried {
-  const { inputs } = origin.file.graph.nodes[keep];
   const aliases = new Map<string, ValueId>();
-  capturedBy(origin, keep).forEach((name, i) => {
-    const index = inputs.length + i;
-    const id = node.operands[index];
-    if (operands[index] !== name && id) aliases.set(name, id);
+  const inputs = origin.file.graph.nodes[keep].inputs.map((before, i) => {
+    const id = node.operands[i];
+    return before === '' || !id ? '' : name(id);
   });
-  return { item: { keep, inputs: inputs.map((_, i) => operands[i] ?? '') }, aliases };
+  const captured = capturedBy(origin, keep);
+  const first = node.operands.length - captured.length;
+  const reads = captured.map((before, i) => {
+    const id = node.operands[first + i] as ValueId;
+    const now = name(id);
+    if (now !== before) aliases.set(before, id);
+    return now;
+  });
+  return { item: { keep, inputs }, reads: [...inputs.filter((input) => input !== ''), ...reads], aliases };
 }
+
+const isCarriedNode = (node: Node): boolean => isOp(node, opaqueOp) || hasBodies(node);
+
+/** Bodies go back into their node by themselves: see bodies.ts. */
+const isSameNode = (now: Node | undefined, before: Node): boolean =>
+  now === before ||
+  (now !== undefined &&
+    hasBodies(before) &&
+    now.op === before.op &&
+    now.operands.length === before.operands.length &&
+    now.operands.every((id, i) => id === before.operands[i]));
 
 export class KeptFile {
   readonly #graph: Graph;
@@ -155,11 +173,11 @@ export class KeptFile {
     return new Set(this.#file.nodes.filter((_, index) => !this.isTouched(index)).map(({ name }) => name));
   }
 
-  /** A node that is carried and not understood, reading `operands` (null: absent). */
-  carry(node: Node, operands: readonly (string | null)[]): Carried {
+  /** A node that is carried, reading its operands. */
+  carry(node: Node, name: (id: ValueId) => string): Carried {
     const keep = this.#owner.get(node.id);
-    assert(keep !== undefined && isOp(node, opaqueOp), `%${node.id} is not a node of the file`);
-    return carried(this.#origin, keep, node, operands);
+    assert(keep !== undefined && isCarriedNode(node), `%${node.id} is not a node of the file`);
+    return carried(this.#origin, keep, node, name);
   }
 
   /** Names that the bodies of changed opaque nodes read. */
@@ -175,9 +193,9 @@ export class KeptFile {
     return this.#origin.nodes[index].length > 0 && !this.kept.has(index);
   }
 
-  /** True when the node was not understood: it is carried whatever happens around it. */
+  /** True when the node was not understood, or holds graphs: it is carried whatever happens around it. */
   isCarried(index: number): boolean {
-    return this.#origin.nodes[index].some((id) => isOp(this.#origin.original[id], opaqueOp));
+    return this.#origin.nodes[index].some((id) => isCarriedNode(this.#origin.original[id]));
   }
 
   /** The kept node that computes a value under its own name. */
@@ -188,7 +206,7 @@ export class KeptFile {
   }
 
   #isUntouched(index: number): boolean {
-    return this.#origin.nodes[index].every((id) => this.#graph.nodes[id] === this.#origin.original[id]);
+    return this.#origin.nodes[index].every((id) => isSameNode(this.#graph.nodes[id], this.#origin.original[id]));
   }
 
   /** Nodes whose values on the way somebody else reads. */

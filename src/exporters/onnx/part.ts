@@ -67,11 +67,11 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
     isGiven: (id) => given.has(id) || kept.has(id),
     taken: new Set(indices.flatMap((i) => innerNames(file.graph.nodes[i])).filter((name) => !hasValue(alone, name))),
     nodeNames: new Set(),
-    carry(node, operands) {
+    carry(node, name) {
       const keep = owners.get(node.id);
       return keep === undefined
         ? fail('U2008', `%${node.id} stands for no node of the file`, node.loc)
-        : carried(origin, keep, node, operands);
+        : carried(origin, keep, node, name);
     },
     captured: new Set(indices.flatMap((i) => capturedBy(origin, i))),
     demanded: [],

@@ -20,6 +20,7 @@ import {
   nnShape,
   nnTranspose,
   type OperandSpec,
+  opOf,
   qnnDequantize,
   type Shape,
   type TensorType,
@@ -93,6 +94,12 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
 
   // ---- building
 
+  /** A node of another graph, on operands here. */
+  emitOf(node: Node, operands: readonly (Value | null)[]): readonly Value[] {
+    this.#emitter.loc = node.loc;
+    return this.#emitted(opOf(node), operands, node.attrs);
+  }
+
   /** An operator whose operands are small constants is computed at once. */
   emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const halves = new Set(
@@ -113,6 +120,10 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
       });
     }
     this.#emitter.loc = this.loc;
+    return this.#emitted(op, operands, attrs);
+  }
+
+  #emitted(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const names = this.namesOf(op);
     const results = this.#located(() => this.#emitter.emitList(op, operands, attrs, names && { names }));
     if (op === KEPT || !this.folds) return results;

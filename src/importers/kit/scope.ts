@@ -57,9 +57,12 @@ export class Scope {
   readonly #reserved: ReadonlySet<string>;
   #journal: Journal = empty();
   #counts = 0;
+  readonly #openSymbol: () => string;
 
-  constructor(reserved: ReadonlySet<string>) {
+  /** @param openSymbol of the graph around this one */
+  constructor(reserved: ReadonlySet<string>, openSymbol?: () => string) {
     this.#reserved = reserved;
+    this.#openSymbol = openSymbol ?? (() => `count.${++this.#counts}`);
   }
 
   /** The value of this name, when it is defined by now. */
@@ -100,7 +103,7 @@ export class Scope {
 
   /** A symbol for a size that only the run knows. Symbols of sizes that the model declares have no points. */
   openSymbol(): string {
-    return `count.${++this.#counts}`;
+    return this.#openSymbol();
   }
 
   inJournal(id: ValueId): boolean {

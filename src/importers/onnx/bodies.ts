@@ -88,37 +88,42 @@ function isFollowed(name: string, around: Surroundings): boolean {
   return isConstant(at, around);
 }
 
-/**
- * The bodies of a node that hold quantized layers, each as a graph.
- *
- * @param read imports a model
- */
+/** The bodies of a node that are worth it, each as a graph. */
 export function readBodies(
+  node: OnnxNode,
+  isWorth: (body: OnnxGraph) => boolean,
+  read: (body: OnnxGraph) => OnnxBody | UnreadBody,
+): { readonly bodies: readonly OnnxBody[]; readonly unread: readonly UnreadBody[] } {
+  const all = bodiesOf(node).flatMap((body) => (isWorth(body) ? [read(body)] : []));
+  return {
+    bodies: all.filter((body) => 'graph' in body),
+    unread: all.filter((body): body is UnreadBody => !('graph' in body)),
+  };
+}
+
+/**
+ * A body of a node as a graph.
+ *
+ * @param read imports a model whose graph sees these names of the graphs around it
+ */
+export function readBody(
   index: number,
   node: OnnxNode,
+  body: OnnxGraph,
   around: Surroundings,
-  isWorth: (body: OnnxGraph) => boolean,
-  read: (bytes: Uint8Array) => Graph,
-): { readonly bodies: readonly OnnxBody[]; readonly unread: readonly UnreadBody[] } {
-  const bodies: OnnxBody[] = [];
-  const unread: UnreadBody[] = [];
+  read: (bytes: Uint8Array, context: ReadonlySet<string>) => Graph,
+): OnnxBody | UnreadBody {
   const within = node.name || node.outputs.find((name) => name !== '') || node.opType;
-  for (const body of bodiesOf(node)) {
-    if (!isWorth(body)) continue;
-    const why = whyNot(body, around.file);
-    if (why !== undefined) {
-      unread.push({ body, reason: why });
-      continue;
-    }
-    const context = contextOf([body], around);
-    try {
-      bodies.push({ within, node: index, body, context: context.names, graph: read(modelOf(body, context, around)) });
-    } catch (error) {
-      if (!(error instanceof UnskewError)) throw error;
-      unread.push({ body, reason: `the body cannot be read: ${error.message.split('\n')[0]}` });
-    }
+  const why = whyNot(body, around.file);
+  if (why !== undefined) return { body, reason: why };
+  const context = contextOf([body], around);
+  try {
+    const graph = read(modelOf(body, context, around), context.names);
+    return { within, node: index, body, context: context.names, graph };
+  } catch (error) {
+    if (!(error instanceof UnskewError)) throw error;
+    return { body, reason: `the body cannot be read: ${error.message.split('\n')[0]}`, error };
   }
-  return { bodies, unread };
 }
 
 function whyNot({ inputs, initializers }: OnnxGraph, { irVersion, opsets }: OnnxFile): string | undefined {

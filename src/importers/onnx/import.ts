@@ -5,7 +5,6 @@ import {
   type ExternalReader,
   inlineFunctions,
   type OnnxFile,
-  type OnnxGraph,
   type OnnxNode,
   onnxTypeName,
   openOnnx,
@@ -27,18 +26,19 @@ import {
   type ValueId,
   valueId,
 } from '../../ir/index.ts';
+import { ImportEmitter } from '../kit/import_emitter.ts';
 import { Scope } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { tensorOf } from './attributes.ts';
-import { readBodies, type Surroundings } from './bodies.ts';
+import { isControl } from './control.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
-import { hasQuantizedLayers } from './file_layers.ts';
 import { HalfIslands } from './half_islands.ts';
-import { capturedNames, checkOperands, checkVersion, nodeOrder } from './node_checks.ts';
+import { NestedGraphs, type Outer } from './nested.ts';
+import { checkOperands, checkVersion, nodeOrder } from './node_checks.ts';
 import { NodeContext } from './node_context.ts';
 import { findOnnxOp, isOperator } from './op_table.ts';
-import type { OnnxBody, OnnxOrigin, UnreadBody } from './origin.ts';
+import type { OnnxOrigin } from './origin.ts';
 import { outputTypes } from './output_types.ts';
 import { unpacked } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
@@ -72,7 +72,7 @@ export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): 
   const inlined = inlineFunctions(file, isOperator);
   return inlined === undefined
     ? new Importer(file, options).run()
-    : new Importer(openOnnx(inlined, options), options, file).run();
+    : new Importer(openOnnx(inlined, options), options, { source: file }).run();
 }
 
 /** True when an operand is absent, or of a type that unskew computes with. */
@@ -94,13 +94,15 @@ class Importer {
   readonly #unsupported: Unsupport[] = [];
   readonly #warnings: Diagnostic[] = [];
   readonly #unpackedNames = new Map<string, string>();
-  readonly #producers = new Map<string, OnnxNode>();
-  readonly #bodies: OnnxBody[] = [];
-  readonly #unread: UnreadBody[] = [];
-  readonly #captured = new Map<number, readonly string[]>();
-
-  constructor(file: OnnxFile, { profile = 'ort', inputShapes }: ImportOnnxOptions, source?: OnnxFile) {
+  readonly #nested: NestedGraphs;
+  readonly #outer: Outer | undefined;
+  constructor(
+    file: OnnxFile,
+    { profile = 'ort', inputShapes }: ImportOnnxOptions,
+    { source, outer }: { readonly source?: OnnxFile; readonly outer?: Outer } = {},
+  ) {
     this.#file = file;
+    this.#outer = outer;
     this.#source = source;
     this.#profile = profile;
     this.#where = file.file === undefined ? {} : { file: file.file };
@@ -110,11 +112,20 @@ class Importer {
       ...initializers.keys(),
       ...nodes.flatMap(({ outputs }) => outputs),
     ];
-    this.#scope = new Scope(new Set(names));
+    this.#scope = new Scope(new Set(names), outer?.openSymbol);
     this.#halves = new HalfIslands(file.graph);
     this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
-    nodes.forEach((node) => {
-      for (const name of node.outputs) if (name !== '') this.#producers.set(name, node);
+    const options = {
+      profile,
+      ...(file.file !== undefined && { file: file.file }),
+      ...(file.readExternal && { readExternal: file.readExternal }),
+    };
+    this.#nested = new NestedGraphs({
+      file,
+      scope: this.#scope,
+      outer,
+      operand: (name, loc) => this.#operand(name, loc),
+      read: (bytes, inner) => new Importer(openOnnx(bytes, options), options, { outer: inner }).run(),
     });
   }
 
@@ -135,10 +146,10 @@ class Importer {
       original: { ...nodes },
       values: { ...values },
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
-      bodies: this.#bodies.filter(({ node }) => imported[node].some((id) => id in nodes)),
-      unread: this.#unread,
+      bodies: this.#nested.bodies.filter(({ node }) => imported[node].some((id) => id in nodes)),
+      unread: this.#nested.unread,
       notes: this.#notes(),
-      captured: this.#captured,
+      captured: this.#nested.captured,
       reread: ({ inputShapes, profile }) => {
         const { bytes, file, readExternal } = this.#source ?? this.#file;
         return importOnnx(bytes, {
@@ -158,7 +169,9 @@ class Importer {
     const { inputs, initializers } = this.#file.graph;
     for (const { name } of inputs) {
       if (initializers.has(name)) continue;
-      const type = this.#declared.of(name);
+      const type = this.#outer?.types.get(name) ?? this.#declared.of(name);
+      const elements = this.#outer?.elements.get(name);
+      if (elements) this.#scope.elements.set(valueId(name), elements);
       this.#scope.inputs.push(this.#scope.define(name, { type }, { ...this.#where, input: name }).id);
       if (type.dtype === 'opaque') this.#note(name, 'input', this.#declared.describe(name));
     }
@@ -194,46 +207,23 @@ class Importer {
     );
     if (operands.every(isUnderstood)) {
       try {
-        return this.#understood(node, operands, loc);
+        return isControl(node) ? this.#control(node, index, operands, loc) : this.#understood(node, operands, loc);
       } catch (error) {
         if (!(error instanceof Unsupported)) throw error;
         this.#scope.drop();
-        this.#note(first, operator, error.message);
+        this.#note(first, operator, error.message, error.dependsOnSizes);
       }
     }
-    const captured = this.#capture(node, index).map((name) => this.#operand(name, loc));
+    const captured = this.#nested.capture(node, index, loc);
     const types = outputTypes(node.domain, node.opType, typedNode(node, operands, this.#scope)) ?? [];
     return this.#opaque(operator, [...operands, ...captured], node.outputs, loc, types);
   }
 
-  /** The outer values that the bodies of a node read; bodies that hold quantized layers become graphs of their own. */
-  #capture(node: OnnxNode, index: number): readonly string[] {
-    const names = capturedNames(node);
-    for (const name of names)
-      this.#operand(name, { ...this.#where, node: node.name || node.outputs[0], op: node.opType });
-    const file = this.#file;
-    const around: Surroundings = {
-      file,
-      producer: (name) => this.#producers.get(name),
-      constant: (name) => {
-        const constant = this.#scope.info(valueId(name))?.constant;
-        return constant && this.#scope.pool.get(constant);
-      },
-      type: (name) => this.#scope.lookup(name)?.type,
-    };
-    const options = {
-      profile: this.#profile,
-      ...(file.file !== undefined && { file: file.file }),
-      ...(file.readExternal && { readExternal: file.readExternal }),
-    };
-    const isWorth = (body: OnnxGraph) => hasQuantizedLayers(body, file.graph);
-    const { bodies, unread } = readBodies(index, node, around, isWorth, (bytes) => importOnnx(bytes, options));
-    for (const body of bodies) this.#bodies.push(body);
-    for (const body of unread) this.#unread.push(body);
-    if (bodies.length === 0) return names;
-    const all = [...new Set([...names, ...bodies.flatMap(({ context }) => [...context])])];
-    this.#captured.set(index, all);
-    return all;
+  /** @throws Unsupported */
+  #control(node: OnnxNode, index: number, operands: readonly (Value | undefined)[], loc: Loc): readonly NodeId[] {
+    const emitter = new ImportEmitter(this.#scope, loc);
+    const named = (results: readonly Value[]) => this.#named(node, results, emitter, loc);
+    return this.#nested.control(node, index, operands, emitter, named, loc);
   }
 
   /** @throws Unsupported */
@@ -250,7 +240,11 @@ class Importer {
       halves: this.#halves,
     });
     const result = op.import(ctx);
-    const results = 'id' in result ? [result] : result;
+    return this.#named(node, 'id' in result ? [result] : result, ctx, loc);
+  }
+
+  /** Ends the import of a node: its results have the names of its outputs. */
+  #named(node: OnnxNode, results: readonly (Value | undefined)[], ctx: ImportEmitter, loc: Loc): readonly NodeId[] {
     const names = new Map<ValueId, string>();
     node.outputs.forEach((name, i) => {
       if (name === '') return;
@@ -343,12 +337,12 @@ class Importer {
       ...this.#file.warnings,
       ...this.#warnings,
       ...this.#declared.warnings,
-      ...this.#bodies.flatMap(({ graph }) => graph.origin?.notes ?? []),
+      ...this.#nested.bodies.flatMap(({ graph }) => graph.origin?.notes ?? []),
     ];
     return [...new Map(all.map((note) => [formatDiagnostic(note), note])).values()];
   }
 
-  #note(value: string, operator: string, reason: string): void {
-    this.#unsupported.push({ value, operator, reason });
+  #note(value: string, operator: string, reason: string, dependsOnSizes = false): void {
+    this.#unsupported.push({ value, operator, reason, ...(dependsOnSizes && { dependsOnSizes }) });
   }
 }

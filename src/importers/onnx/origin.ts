@@ -1,5 +1,6 @@
 /** The record that the importer leaves for the exporter: the file, and the IR nodes of each of its nodes. */
 
+import type { UnskewError } from '../../diagnostics/index.ts';
 import type { OnnxFile, OnnxGraph } from '../../formats/onnx/index.ts';
 import {
   type Body,
@@ -30,6 +31,8 @@ export interface OnnxBody extends Body {
 export interface UnreadBody {
   readonly body: OnnxGraph;
   readonly reason: string;
+  /** Set when the body is at fault, at the sizes that are known. */
+  readonly error?: UnskewError;
 }
 
 export interface OnnxOrigin extends Origin {

@@ -69,8 +69,8 @@ export const dnnlScaledConv = defineOp({
     checkEnd({ scale, offset }, shape, 1, attrs, refuse);
     return { dtype: 'f32', shape };
   },
-  evaluate({ scale, offset, ...product }, attrs, [{ shape }]) {
-    const sum = qnnConv.evaluate(product, attrs, [{ dtype: 's32', shape }]) as ITensor;
+  evaluate({ scale, offset, ...product }, attrs, [{ shape }], run) {
+    const sum = qnnConv.evaluate(product, attrs, [{ dtype: 's32', shape }], run) as ITensor;
     return finished(sum, shape[1], sizeOf(shape.slice(2)), { scale, offset }, attrs);
   },
 });
@@ -89,8 +89,8 @@ export const dnnlScaledMatmul = defineOp({
     checkEnd({ scale, offset }, shape, shape.length - 1, attrs, refuse);
     return { dtype: 'f32', shape };
   },
-  evaluate({ scale, offset, ...product }, attrs, [{ shape }]) {
-    const sum = qnnMatmul.evaluate(product, {}, [{ dtype: 's32', shape }]) as ITensor;
+  evaluate({ scale, offset, ...product }, attrs, [{ shape }], run) {
+    const sum = qnnMatmul.evaluate(product, {}, [{ dtype: 's32', shape }], run) as ITensor;
     return finished(sum, shape[shape.length - 1], 1, { scale, offset }, attrs);
   },
 });

@@ -7,6 +7,7 @@ import {
   type AttrValue,
   allDTypes,
   completeAttrs,
+  controlLoop,
   type Dim,
   type DType,
   type Graph,
@@ -27,6 +28,7 @@ import {
   sizeOf,
   type TensorType,
   tensor,
+  type ValueId,
 } from '../../../src/ir/index.ts';
 import { drawer, hostileFloats, hostileIntegers, hostileLists, hostileSizes, hostileWords } from './values.ts';
 
@@ -95,7 +97,14 @@ export function baselineOf(op: AnyOp): Baseline | undefined {
     const attrs = Object.fromEntries(
       Object.entries(op.attrs as Record<string, AttrSpec>).flatMap(([name, spec]) =>
         spec.default === undefined || draw(3) === 0
-          ? [[name, ownAttrs[op.name]?.[name] ?? windowList(name, draw) ?? usual(spec, draw)]]
+          ? [
+              [
+                name,
+                ownAttrs[op.name]?.[name] ??
+                  windowList(name, draw) ??
+                  (spec.kind === 'graph' ? bodyOf(op) : usual(spec, draw)),
+              ],
+            ]
           : [],
       ),
     );
@@ -123,6 +132,15 @@ function windowList(name: string, draw: (limit: number) => number): readonly num
   return known?.[draw(known.length)];
 }
 
+/** A body for the types and captures that `usual` gives. */
+function bodyOf(op: AnyOp): Graph {
+  const b = new GraphBuilder('body');
+  if (op !== (controlLoop as AnyOp)) return b.finish([b.constant(tensor('u8', [1, 2, 3, 4], [4]))]);
+  b.input('i', 's64', []);
+  const goes = b.input('goes', 'bool', []);
+  return b.finish([goes, b.scalar('u8', 3)]);
+}
+
 function usual({ kind, values }: AttrSpec, draw: (limit: number) => number): AttrValue {
   const list = <T>(items: readonly T[]): T[] => Array(1 + draw(8)).fill(items[draw(items.length)]);
   switch (kind) {
@@ -144,6 +162,8 @@ function usual({ kind, values }: AttrSpec, draw: (limit: number) => number): Att
       return ['x'];
     case 'types':
       return ['u8[4]'];
+    case 'graph':
+      return bodyOf(controlLoop);
   }
 }
 
@@ -212,10 +232,24 @@ function hostileValues(kind: AttrSpec['kind'], value: AttrValue, values: readonl
       return [...wrong, ...hostileLists<Dim>(value as Shape, [...hostileIntegers, 'K', 'K*4294967296', Number.NaN])];
     case 'string':
       return [...wrong, ...hostileWords, ...(values ?? allDTypes)];
+    case 'graph':
+      return [...wrong, ...hostileBodies(value as Graph)];
     default:
       return wrong;
   }
 }
 
+/** Graphs that are none, or do not fit. */
+const hostileBodies = (graph: Graph): Graph[] => [
+  { ...graph, inputs: [] },
+  { ...graph, inputs: [...graph.inputs, ...graph.outputs] },
+  { ...graph, outputs: [] },
+  { ...graph, outputs: [...graph.outputs, ...graph.outputs] },
+  { ...graph, outputs: ['nothing' as ValueId] },
+  { ...graph, values: {} },
+];
+
 const shown = (value: AttrValue): string =>
-  JSON.stringify(value, (_key, item) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));
+  typeof value === 'object' && 'nodes' in value
+    ? `a graph of ${value.inputs} to ${value.outputs}`
+    : JSON.stringify(value, (_key, item) => (typeof item === 'number' && !Number.isFinite(item) ? String(item) : item));

@@ -305,9 +305,9 @@ it('a body whose result has another size than it declares is corrected', async (
 });
 
 describe('a body that cannot be read stays, and its layers are named', () => {
-  const loopOf = (state: ModelTensor, ...initializers: ModelInitializer[]): ModelNode => ({
+  const loopOf = (state: ModelTensor, first = 'x', ...initializers: ModelInitializer[]): ModelNode => ({
     op: 'Loop',
-    inputs: ['', 'condition', 'x'],
+    inputs: ['', 'condition', first],
     outputs: ['y'],
     name: 'branches',
     attrs: {
@@ -332,15 +332,24 @@ describe('a body that cannot be read stays, and its layers are named', () => {
       ],
       reason: /an operand has a type that is not understood/,
     },
-    'it has no rank for what a loop carries': {
-      nodes: [loopOf({ name: 'state', type: 'float32' })],
+    'nobody knows a rank for what a loop carries': {
+      nodes: [
+        { op: 'Unknown', inputs: ['x'], outputs: ['u'], domain: 'nobody' },
+        loopOf({ name: 'state', type: 'float32' }, 'u'),
+      ],
       reason: /an operand has a type that is not understood/,
     },
     'one of its inputs has a value': {
-      nodes: [loopOf({ name: 'state', type: 'float32', dims: shape }, { name: 'state', tensor: feeds.x })],
+      nodes: [loopOf({ name: 'state', type: 'float32', dims: shape }, 'x', { name: 'state', tensor: feeds.x })],
       reason: /the input 'state' of the body has a value of its own/,
     },
   };
+  it('and one that declares no rank has that of the first value', async () => {
+    const bytes = model([loopOf({ name: 'state', type: 'float32' })]);
+    const { written, account } = rewritten(bytes);
+    expect(account).toMatchObject({ total: 1, read: 1, reached: true });
+    expect((await runOnnx(written, feeds)).y).toEqual((await runOnnx(bytes, feeds)).y);
+  });
   it.each(Object.entries(cases))('%s', (_, { nodes, reason }) => {
     const bytes = model(nodes);
     const { written, account } = rewritten(bytes);

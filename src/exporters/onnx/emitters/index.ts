@@ -1,4 +1,4 @@
-/** The emitter of every operator of the IR. `opaque` operators are carried (emission.ts), `dnnl.*` are refused. */
+/** The emitter of every operator of the IR. `opaque` operators and `control.*` are carried (emission.ts), `dnnl.*` are refused. */
 import { fail } from '../../../diagnostics/index.ts';
 import { hasOnnxForm, keyOf, type Node, type OpKey, type OpOfForm, ops } from '../../../ir/index.ts';
 import { type EmitOp, NodeEmitter } from '../node_emitter.ts';
@@ -26,7 +26,7 @@ import * as tfliteRows from './tflite_rows.ts';
 import * as unary from './unary.ts';
 
 type FormKey = { [K in OpKey]: (typeof ops)[K] extends OpOfForm ? K : never }[OpKey];
-type ExportedKey = Exclude<OpKey, FormKey | 'opaqueOp' | `dnnl${string}`>;
+type ExportedKey = Exclude<OpKey, FormKey | 'opaqueOp' | `control${string}` | `dnnl${string}`>;
 
 const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnConv: conv.quantizedConv,

@@ -5,6 +5,7 @@ import {
   type Dim,
   type DType,
   type Graph,
+  hasBodies,
   isOp,
   isStatic,
   type Node,
@@ -90,10 +91,12 @@ function readOff(e: NodeWriter, dim: Dim): string | undefined {
   return undefined;
 }
 
-/** Results of opaque operators, and of those that count: the sources of sizes that only they determine. */
+/** Results of opaque operators, of those that hold graphs, and of those that count: the sources of sizes that only they determine. */
 function carried(graph: Graph, dim: string): readonly ValueId[] {
   const [symbol] = symbolsIn(dim);
-  const isSource = (node: Node) => openSymbolOf(node) === symbol || (isOp(node, opaqueOp) && symbol === dim);
+  const isSource = (node: Node) =>
+    openSymbolOf(node) === symbol ||
+    ((isOp(node, opaqueOp) || hasBodies(node)) && node.results.some((id) => typeOf(graph, id).shape.includes(dim)));
   return nodesOf(graph).flatMap((node) => (isSource(node) ? node.results : []));
 }
 

@@ -1,0 +1,246 @@
+/** If and Loop as ONNX Runtime runs them: by the interpreter, by the addon, from text, from a compiled file and from the written file. */
+import { describe, expect, it } from 'vitest';
+import { readCompiledFile, writeCompiledFile } from '../../src/codegen/index.ts';
+import { compile, exportOnnx, importModel, type Tensor } from '../../src/index.ts';
+import { type Graph, interpret, nodesOf, parse, print, verify } from '../../src/ir/index.ts';
+import { Model } from '../../src/runtime/compile.ts';
+import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { toFeeds } from '../../src/runtime/feeds.ts';
+import { type ITensor, tensor } from '../../src/tensors/index.ts';
+import { type ModelAttr, type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../support/onnx.ts';
+import { runOnnx } from '../unit/onnx_export/support.ts';
+
+type Feeds = Record<string, { type: string; data: Float32Array | Uint8Array | BigInt64Array; dims: number[] }>;
+
+const float = (name: string, dims?: readonly (number | string)[]): ModelTensor => ({ name, type: 'float32', dims });
+const node = (op: string, inputs: string[], outputs: string[], attrs: Record<string, ModelAttr> = {}): ModelNode => ({
+  op,
+  inputs,
+  outputs,
+  attrs,
+});
+const graph = (nodes: readonly ModelNode[], outputs: readonly ModelTensor[], inputs: readonly ModelTensor[] = []) => ({
+  g: { nodes, outputs, inputs } satisfies ModelGraph,
+});
+const branches = (yes: { g: ModelGraph }, no: { g: ModelGraph }) => ({ then_branch: yes, else_branch: no });
+const turn: readonly ModelTensor[] = [
+  { name: 'i', type: 'int64', dims: [] },
+  { name: 'go', type: 'bool', dims: [] },
+];
+const goes: ModelTensor = { name: 'goes', type: 'bool', dims: [] };
+const on = node('Identity', ['go'], ['goes']);
+
+/** Nodes from x: f32[N,3], flag: bool[] and trips: s64[] to y. */
+const cases: Readonly<Record<string, readonly ModelNode[]>> = {
+  'a branch that reads values around it': [
+    node('Mul', ['x', 'two'], ['d']),
+    node(
+      'If',
+      ['flag'],
+      ['y'],
+      branches(graph([node('Add', ['d', 'x'], ['a'])], [float('a')]), graph([node('Neg', ['x'], ['b'])], [float('b')])),
+    ),
+  ],
+  'a branch that gives a value around it, and a constant': [
+    node(
+      'If',
+      ['flag'],
+      ['y'],
+      branches(
+        graph([node('Identity', ['x'], ['a'])], [float('a')]),
+        graph([node('Identity', ['row'], ['b'])], [float('b')]),
+      ),
+    ),
+  ],
+  'branches of different sizes': [
+    node(
+      'If',
+      ['flag'],
+      ['p'],
+      branches(
+        graph([node('Concat', ['x', 'x'], ['a'], { axis: 0 })], [float('a')]),
+        graph([node('Neg', ['x'], ['b'])], [float('b')]),
+      ),
+    ),
+    node('Abs', ['p'], ['y']),
+  ],
+  'a branch in a branch': [
+    node(
+      'If',
+      ['flag'],
+      ['y'],
+      branches(
+        graph(
+          [
+            node('ReduceSum', ['x'], ['sum'], { keepdims: 0 }),
+            node('Greater', ['sum', 'zero'], ['up']),
+            node(
+              'If',
+              ['up'],
+              ['inner'],
+              branches(
+                graph([node('Add', ['x', 'sum'], ['a'])], [float('a')]),
+                graph([node('Sub', ['x', 'sum'], ['b'])], [float('b')]),
+              ),
+            ),
+          ],
+          [float('inner')],
+        ),
+        graph([node('Relu', ['x'], ['c'])], [float('c')]),
+      ),
+    ),
+  ],
+  'a branch that is known': [
+    node(
+      'If',
+      ['true'],
+      ['y'],
+      branches(
+        graph(
+          [node('Shape', ['x'], ['s']), node('ConstantOfShape', ['s'], ['z']), node('Add', ['x', 'z'], ['a'])],
+          [float('a')],
+        ),
+        graph([node('Transpose', ['x'], ['b'])], [float('b')]),
+      ),
+    ),
+  ],
+  'a loop that carries, and stacks': [
+    node('Loop', ['trips', '', 'x'], ['last', 'all'], {
+      body: graph(
+        [on, node('Mul', ['v', 'two'], ['m']), node('Sub', ['m', 'x'], ['next']), node('Neg', ['v'], ['each'])],
+        [goes, float('next'), float('each')],
+        [...turn, float('v')],
+      ),
+    }),
+    node('ReduceSum', ['all', 'axes'], ['t'], { keepdims: 0 }),
+    node('Add', ['last', 't'], ['y']),
+  ],
+  'a loop of a known count': [
+    node('Loop', ['three', 'true', 'x'], ['last', 'y'], {
+      body: graph(
+        [
+          on,
+          node('Cast', ['i'], ['f'], { to: 1 }),
+          node('Add', ['v', 'f'], ['next']),
+          node('Identity', ['v'], ['each']),
+        ],
+        [goes, float('next'), float('each')],
+        [...turn, float('v')],
+      ),
+    }),
+  ],
+  'a loop that ends by its condition': [
+    node('Loop', ['', 'true', 'x'], ['y'], {
+      body: graph(
+        [
+          node('Mul', ['v', 'two'], ['next']),
+          node('ReduceMax', ['next'], ['most'], { keepdims: 0 }),
+          node('Less', ['most', 'hundred'], ['goes']),
+        ],
+        [goes, float('next')],
+        [...turn, float('v')],
+      ),
+    }),
+  ],
+  'a loop whose value grows': [
+    node('Loop', ['trips', '', 'x'], ['y'], {
+      body: graph(
+        [on, node('Concat', ['v', 'x'], ['next'], { axis: 0 })],
+        [goes, float('next')],
+        [...turn, float('v')],
+      ),
+    }),
+  ],
+  'a branch in a loop': [
+    node('Loop', ['trips', 'flag', 'x'], ['y'], {
+      body: graph(
+        [
+          on,
+          node('Mod', ['i', 'mod'], ['r']),
+          node('Cast', ['r'], ['odd'], { to: 9 }),
+          node(
+            'If',
+            ['odd'],
+            ['next'],
+            branches(
+              graph([node('Add', ['v', 'x'], ['a'])], [float('a')]),
+              graph([node('Mul', ['v', 'two'], ['b'])], [float('b')]),
+            ),
+          ),
+        ],
+        [goes, float('next')],
+        [...turn, float('v')],
+      ),
+    }),
+  ],
+};
+
+const modelOf = (nodes: readonly ModelNode[], n: number | string = 'N') =>
+  writeModel({
+    inputs: [float('x', [n, 3]), { name: 'flag', type: 'bool', dims: [] }, { name: 'trips', type: 'int64', dims: [] }],
+    outputs: [{ name: 'y', type: 'float32' }],
+    initializers: [
+      { name: 'two', tensor: tensor('f32', [2], []) },
+      { name: 'zero', tensor: tensor('f32', [0], []) },
+      { name: 'hundred', tensor: tensor('f32', [100], []) },
+      { name: 'row', tensor: tensor('f32', [1, 2, 3], [1, 3]) },
+      { name: 'axes', tensor: tensor('s64', [0n], [1]) },
+      { name: 'mod', tensor: tensor('s64', [2n], []) },
+      { name: 'three', tensor: tensor('s64', [3n], []) },
+      { name: 'true', tensor: tensor('bool', [1], []) },
+    ],
+    nodes,
+    opsets: { '': 17 },
+  });
+
+const feedsOf = (n: number, seed: number): Feeds => ({
+  x: {
+    type: 'float32',
+    data: Float32Array.from({ length: n * 3 }, (_, i) => ((i * 7 + seed * 3) % 11) + 0.5),
+    dims: [n, 3],
+  },
+  flag: { type: 'bool', data: Uint8Array.of(seed & 1), dims: [] },
+  trips: { type: 'int64', data: BigInt64Array.of(BigInt(seed % 4)), dims: [] },
+});
+const runs = [
+  [1, 1],
+  [2, 2],
+  [4, 3],
+  [2, 4],
+  [1, 3],
+  [3, 6],
+] as const;
+
+const plain = ({ dims, data }: Pick<Tensor, 'dims' | 'data'>) => ({ dims: [...dims], data: [...data] });
+const listed = ({ shape, data }: ITensor) => ({ dims: [...shape], data: [...data] });
+const interpreted = (of: Graph, feeds: Feeds) => listed(interpret(of, toFeeds(feeds as never)).y);
+
+describe.each(Object.entries(cases))('%s', (name, nodes) => {
+  for (const n of ['N', 2])
+    it(n === 'N' ? 'at many sizes' : 'at known sizes', async () => {
+      const bytes = modelOf(nodes, n);
+      const imported = await importModel(bytes);
+      expect(verify(imported)).toEqual([]);
+      expect(nodesOf(imported).some(({ op }) => op === 'opaque')).toBe(false);
+      expect(nodesOf(imported).some(({ op }) => op.startsWith('control.'))).toBe(name !== 'a branch that is known');
+      expect(Buffer.from(exportOnnx(imported)).equals(bytes)).toBe(true);
+      const text = print(imported);
+      const read = parse(text);
+      expect(print(read)).toBe(text);
+      const model = await compile(bytes, { backends: ['onednn'], threads: 1 });
+      const kept = new Model(readCompiledFile(writeCompiledFile(compileGraph(imported, { threads: 1 }))));
+      for (const [size, seed] of runs) {
+        if (n !== 'N' && size !== n) continue;
+        const feeds = feedsOf(size, seed);
+        const theirs = listed((await runOnnx(bytes, toFeeds(feeds as never))).y);
+        expect(interpreted(imported, feeds)).toEqual(theirs);
+        expect(interpreted(read, feeds)).toEqual(theirs);
+        expect(plain((await model.run(feeds as never)).y)).toEqual(theirs);
+        expect(plain(model.runSync(feeds as never).y)).toEqual(theirs);
+        expect(plain(kept.runSync(feeds as never).y)).toEqual(theirs);
+      }
+      expect(model.profile(feedsOf(2, 3) as never).length).toBeGreaterThan(0);
+      model.dispose();
+      kept.dispose();
+    });
+});
