@@ -1,6 +1,6 @@
-// Convolutions and transposed convolutions of floats, channels last, summed in binary64 in one order: the bias,
-// then channel after channel and within it tap after tap. Both operands are widened once: the weights in panels of as many
-// columns as a block has, the source row by row of its results.
+// Convolutions and transposed convolutions of floats, channels last, summed in binary32 in one order: the bias,
+// then channel after channel and within it tap after tap, each product rounded together with the sum before it. Both operands are packed once:
+// the weights in panels of as many columns as a block has, the source row by row of its results, with zeros for pads.
 #include "kernels/float_product.h"
 
 #include <cmath>
@@ -12,14 +12,8 @@ namespace unskew {
 
 namespace {
 
-// The bytes of a widened part of the source, which should stay in the second cache beside a panel.
+// The bytes of a packed part of the source, which should stay in the second cache beside a panel.
 constexpr int64_t kBandBytes = 384 * 1024;
-
-struct Convert {
-  UNSKEW_INLINE static void run(const float* from, int64_t count, double* to) {
-    for (int64_t i = 0; i < count; i++) to[i] = static_cast<double>(from[i]);
-  }
-};
 
 // Panels of nearly the same number of vectors, `most` at the most.
 struct Panels {
@@ -51,7 +45,6 @@ class Product {
       : p_(flattened(params)),
         threads_(std::max(1, target.threads)),
         blocks_(blocks_for(target.isa)),
-        convert_(version_of<Convert>(target.isa)),
         is_depthwise_(p_.groups > 1 && p_.groups == p_.channels && p_.groups == p_.outputs),
         groups_(is_depthwise_ ? 1 : p_.groups),
         group_channels_(is_depthwise_ ? 1 : p_.channels / groups_),
@@ -61,7 +54,7 @@ class Product {
         panels_(group_outputs_, blocks_.lanes, is_depthwise_ ? 1 : blocks_.most_vectors),
         rows_(p_.output[0] * p_.output[1]) {
     const int64_t most_rows = blocks_.most_rows[panels_.widest()];
-    const int64_t column_bytes = checked_product(p_.kernel[0], p_.kernel[1], p_.channels, 8);
+    const int64_t column_bytes = checked_product(p_.kernel[0], p_.kernel[1], p_.channels, 4);
     const int64_t most_columns =
         std::max(most_rows, kBandBytes / std::max<int64_t>(1, column_bytes) / most_rows * most_rows);
     exact_ = make_segments(p_, most_columns, most_rows, false);
@@ -71,16 +64,16 @@ class Product {
       for (const Segment& segment : all->list) band = std::max(band, segment.columns());
     band_size_ = checked_product(p_.kernel[0], p_.kernel[1], band, p_.channels);
     packed_size_ = checked_product(depth_, panels_.padded());
-    packed_ = AlignedBuffer(checked_product(groups_, packed_size_, 8));
-    starts_ = AlignedBuffer(checked_product(groups_, panels_.padded(), 8));
+    packed_ = AlignedBuffer(checked_product(groups_, packed_size_, 4));
+    starts_ = AlignedBuffer(checked_product(groups_, panels_.padded(), 4));
     // Depthwise blocks read whole vectors.
-    bands_ = AlignedBuffer(checked_add(checked_product(threads_, band_size_, 8), 64));
+    bands_ = AlignedBuffer(checked_add(checked_product(threads_, band_size_, 4), 64));
     terms_ = AlignedBuffer(checked_product(threads_, taps_, sizeof(Term)));
   }
 
   bool packs() const { return !is_thin(); }
 
-  // Weights that are known are widened once, and none of them makes a NaN of a pad.
+  // Weights that are known are packed once, and none of them makes a NaN of a pad.
   void prepare(Addresses a) {
     if (a[1] == nullptr || !packs()) return;
     const auto* weights = reinterpret_cast<const float*>(a[1]);
@@ -114,7 +107,7 @@ class Product {
   }
 
  private:
-  double* packed(int64_t which) const { return packed_.as<double>() + which * packed_size_; }
+  float* packed(int64_t which) const { return packed_.as<float>() + which * packed_size_; }
 
   // One or two rows times a matrix of at least one vector.
   bool is_thin() const {
@@ -139,7 +132,7 @@ class Product {
                         .weights_step = p_.outputs,
                         .source = source + n * rows * p_.channels,
                         .weights = weights + first,
-                        .start = starts_.as<double>() + first,
+                        .start = starts_.as<float>() + first,
                         .destination = destination + n * rows * p_.outputs + first};
       blocks_.thin[which][static_cast<size_t>(rows)](&sum);
     };
@@ -154,29 +147,29 @@ class Product {
   }
 
   // Rows [begin, end) of weights [depth, columns] in every panel; depthwise ones are [columns, depth].
-  void pack(const float* weights, int64_t begin, int64_t end, double* to) const {
+  void pack(const float* weights, int64_t begin, int64_t end, float* to) const {
     for (int64_t row = begin; row < end; row++) {
       if (is_depthwise_) {
         for (int64_t c = 0; c < group_outputs_; c++)
           to[c / panels_.lanes * panels_.lanes * depth_ + row * panels_.lanes + c % panels_.lanes] =
-              static_cast<double>(weights[c * depth_ + row]);
+              weights[c * depth_ + row];
         continue;
       }
       const float* from = weights + row * group_outputs_;
       for (int64_t panel = 0; panel < panels_.count; panel++) {
         const int64_t first = panels_.first(panel), width = panels_.width(panel);
         const int64_t count = std::min(width, group_outputs_ - first);
-        double* place = to + first * depth_ + row * width;
-        convert_(from + first, count, place);
-        std::fill(place + count, place + width, 0.0);
+        float* place = to + first * depth_ + row * width;
+        std::copy_n(from + first, count, place);
+        std::fill(place + count, place + width, 0.0f);
       }
     }
   }
 
-  // +0 with the bias of a group: a sum is never −0.
+  // +0 with the bias of a group.
   void start_with(const float* bias, int64_t group) const {
-    double* to = starts_.as<double>() + group * panels_.padded();
-    for (int64_t i = 0; i < group_outputs_; i++) to[i] = 0.0 + (bias == nullptr ? 0.0 : static_cast<double>(bias[i]));
+    float* to = starts_.as<float>() + group * panels_.padded();
+    for (int64_t i = 0; i < group_outputs_; i++) to[i] = 0.0f + (bias == nullptr ? 0.0f : bias[i]);
   }
 
   // One part of a row of results.
@@ -188,12 +181,19 @@ class Product {
     const TapList& heights = segments.heights[static_cast<size_t>(row % p_.output[1])];
     const int64_t input = p_.input[0] * p_.input[1] * p_.input[2], columns = segment.columns();
     const auto* source = reinterpret_cast<const float*>(a[0]) + n * input * p_.channels;
-    double* band = bands_.as<double>() + thread * band_size_;
-    double* line = band;
-    for (const auto& [tz, z] : depths) {
-      for (const auto& [ty, y] : heights) {
-        widen_row(source + (z * p_.input[1] + y) * p_.input[2] * p_.channels, segment, line);
-        line += columns * p_.channels;
+    const auto row_at = [&](int64_t z, int64_t y) {
+      return source + (z * p_.input[1] + y) * p_.input[2] * p_.channels;
+    };
+    const float* band = bands_.as<float>() + thread * band_size_;
+    if (reads_in_place(segment) && depths.size() == 1 && heights.size() == 1) {
+      band = row_at(depths[0].second, heights[0].second) + segment.first * p_.channels;
+    } else {
+      float* line = bands_.as<float>() + thread * band_size_;
+      for (const auto& [tz, z] : depths) {
+        for (const auto& [ty, y] : heights) {
+          pack_row(row_at(z, y), segment, line);
+          line += columns * p_.channels;
+        }
       }
     }
     Term* terms = terms_.as<Term>() + thread * taps_;
@@ -216,40 +216,40 @@ class Product {
                              .term_count = term_count,
                              .terms = terms,
                              .panel = packed(g) + first * depth_,
-                             .start = starts_.as<double>() + g * panels_.padded() + first,
+                             .start = starts_.as<float>() + g * panels_.padded() + first,
                              .columns = std::min(width, group_outputs_ - first)};
           const auto& functions =
               is_depthwise_ ? blocks_.depthwise : blocks_.functions[static_cast<size_t>(width / panels_.lanes)];
-          const double* source_of_panel = band + (is_depthwise_ ? first : g * group_channels_);
+          const float* source_of_panel = band + (is_depthwise_ ? first : g * group_channels_);
           for (const Chunk& chunk : alike.chunks) {
-            const size_t rows = chunk.positions.size();
-            BlockRows at;
-            for (size_t i = 0; i < rows; i++) {
-              at.source[i] = source_of_panel + chunk.shifts[i] * p_.channels;
-              at.destination[i] = destination + chunk.positions[i] * p_.outputs + g * group_outputs_ + first;
-            }
-            functions[rows](&sum, &at);
+            const BlockRows at{.source = source_of_panel + chunk.shift * p_.channels,
+                               .source_step = chunk.shift_step * p_.channels,
+                               .destination = destination + chunk.position * p_.outputs + g * group_outputs_ + first,
+                               .destination_step = chunk.position_step * p_.outputs};
+            functions[static_cast<size_t>(chunk.count)](&sum, &at);
           }
         }
       }
     }
   }
 
+  // One row without pads is read where it lies; depthwise blocks read whole vectors, which may end behind it.
+  bool reads_in_place(const Segment& segment) const {
+    return taps_ == 1 && !is_depthwise_ && segment.first >= 0 && segment.last < p_.input[2];
+  }
+
   // A row of the source, with zeros beyond its ends.
-  void widen_row(const float* row, const Segment& segment, double* to) const {
+  void pack_row(const float* row, const Segment& segment, float* to) const {
     const int64_t begin = std::max<int64_t>(segment.first, 0), end = std::min(segment.last + 1, p_.input[2]);
-    std::fill_n(to, std::max<int64_t>(0, begin - segment.first) * p_.channels, 0.0);
-    if (begin < end)
-      convert_(row + begin * p_.channels, (end - begin) * p_.channels, to + (begin - segment.first) * p_.channels);
+    to = std::fill_n(to, std::max<int64_t>(0, begin - segment.first) * p_.channels, 0.0f);
+    if (begin < end) to = std::copy_n(row + begin * p_.channels, (end - begin) * p_.channels, to);
     const int64_t filled = std::max(end, begin) - segment.first;
-    if (filled < segment.columns())
-      std::fill_n(to + filled * p_.channels, (segment.columns() - filled) * p_.channels, 0.0);
+    if (filled < segment.columns()) std::fill_n(to, (segment.columns() - filled) * p_.channels, 0.0f);
   }
 
   FloatProductParams p_;
   int threads_;
   Blocks blocks_;
-  void (*convert_)(const float*, int64_t, double*);
   bool is_depthwise_;
   int64_t groups_, group_channels_, group_outputs_, taps_, depth_;
   Panels panels_;

@@ -27,27 +27,40 @@ bool same_taps(const TapList& a, const TapList& b) {
                     [](const auto& x, const auto& y) { return x.first == y.first; });
 }
 
-// Positions [begin, end) by their taps, each kind as one chunk.
-std::vector<Alike> by_taps(const std::vector<TapList>& widths, int64_t begin, int64_t end) {
-  std::vector<Alike> parts;
+// Output columns that read through the same taps, and input columns behind those of the first.
+struct Positions {
+  const TapList* taps;
+  std::vector<int64_t> columns, shifts;
+};
+
+// Positions [begin, end) by their taps.
+std::vector<Positions> by_taps(const std::vector<TapList>& widths, int64_t begin, int64_t end) {
+  std::vector<Positions> all;
   for (int64_t o = begin; o < end; o++) {
     const TapList& taps = widths[static_cast<size_t>(o)];
-    auto found = std::find_if(parts.begin(), parts.end(), [&](const Alike& c) { return same_taps(*c.taps, taps); });
-    if (found == parts.end()) found = parts.insert(parts.end(), {.taps = &taps, .chunks = {Chunk{}}});
-    found->chunks[0].positions.push_back(o);
-    found->chunks[0].shifts.push_back(taps.empty() ? 0 : taps[0].second - (*found->taps)[0].second);
+    auto found = std::find_if(all.begin(), all.end(), [&](const Positions& p) { return same_taps(*p.taps, taps); });
+    if (found == all.end()) found = all.insert(all.end(), {.taps = &taps, .columns = {}, .shifts = {}});
+    found->columns.push_back(o);
+    found->shifts.push_back(taps.empty() ? 0 : taps[0].second - (*found->taps)[0].second);
   }
-  return parts;
+  return all;
 }
 
-// A chunk in pieces of nearly the same size, `most` at the most.
-std::vector<Chunk> cut(const Chunk& all, int64_t most) {
-  const auto count = static_cast<int64_t>(all.positions.size()), pieces = (count + most - 1) / most;
+// Positions at equal distances, in pieces of nearly the same size, `most` at the most.
+std::vector<Chunk> cut(const Positions& all, int64_t most) {
   std::vector<Chunk> chunks;
-  for (int64_t piece = 0; piece < pieces; piece++) {
-    const int64_t begin = count * piece / pieces, end = count * (piece + 1) / pieces;
-    chunks.push_back({{all.positions.begin() + begin, all.positions.begin() + end},
-                      {all.shifts.begin() + begin, all.shifts.begin() + end}});
+  const size_t total = all.columns.size();
+  for (size_t begin = 0, end; begin < total; begin = end) {
+    const auto distance = [&](const std::vector<int64_t>& of, size_t at) { return at < total ? of[at] - of[at - 1] : 0; };
+    const int64_t column_step = distance(all.columns, begin + 1), shift_step = distance(all.shifts, begin + 1);
+    for (end = begin + 1; end < total; end++)
+      if (distance(all.columns, end) != column_step || distance(all.shifts, end) != shift_step) break;
+    const auto count = static_cast<int64_t>(end - begin), pieces = (count + most - 1) / most;
+    for (int64_t piece = 0; piece < pieces; piece++) {
+      const int64_t first = count * piece / pieces, last = count * (piece + 1) / pieces;
+      chunks.push_back({last - first, all.columns[begin] + first * column_step, column_step,
+                        all.shifts[begin] + first * shift_step, shift_step});
+    }
   }
   return chunks;
 }
@@ -62,16 +75,14 @@ Segments make_segments(const FloatProductParams& p, int64_t most_columns, int64_
                     .list = {}};
   const int64_t count = p.output[2], parts = (count + most_columns - 1) / std::max<int64_t>(1, most_columns);
   for (int64_t part = 0; part < parts; part++) {
-    Segment segment{.parts = by_taps(segments.widths, count * part / parts, count * (part + 1) / parts),
-                    .first = INT64_MAX,
-                    .last = INT64_MIN};
-    for (Alike& alike : segment.parts) {
-      const auto [least, most] = std::ranges::minmax(alike.chunks[0].shifts);
+    Segment segment{.parts = {}, .first = INT64_MAX, .last = INT64_MIN};
+    for (const Positions& alike : by_taps(segments.widths, count * part / parts, count * (part + 1) / parts)) {
+      const auto [least, most] = std::ranges::minmax(alike.shifts);
       for (const auto& [tap, at] : *alike.taps) {
         segment.first = std::min(segment.first, at + least);
         segment.last = std::max(segment.last, at + most);
       }
-      alike.chunks = cut(alike.chunks[0], most_rows);
+      segment.parts.push_back({.taps = alike.taps, .chunks = cut(alike, most_rows)});
     }
     if (segment.first > segment.last) segment.first = 0, segment.last = -1;
     segments.list.push_back(std::move(segment));

@@ -11,9 +11,10 @@ namespace unskew {
 // (tap, input position) pairs of an axis, by ascending tap.
 using TapList = std::vector<std::pair<int64_t, int64_t>>;
 
-// Positions that a block computes together: output columns, and input columns behind those of the first of all that are alike.
+// Positions that a block computes together: output columns, and input columns behind those of the first of all that are alike, at equal
+// distances.
 struct Chunk {
-  std::vector<int64_t> positions, shifts;
+  int64_t count, position, position_step, shift, shift_step;
 };
 
 // Positions that read through the same taps: their input positions differ by one distance for all taps.

@@ -77,7 +77,7 @@ import { type Floats, floatsOf, inDoubles, magnitude } from './floats.ts';
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
- * cast, a comparison), where convolutions too are summed in binary64 and rounded once. `grouped`: a product of dequantized integers
+ * cast, a comparison), where products are summed in the order that the operator states. `grouped`: a product of dequantized integers
  * that became one of the integers themselves.
  */
 export type Engine = 'compiled' | 'once' | 'grouped' | 'onnxruntime';

@@ -18,7 +18,6 @@ import {
   newArray,
   nnCos,
   nnLogSoftmax,
-  nnMatmul,
   nnSin,
   nnSoftmax,
   oneOf,
@@ -97,8 +96,8 @@ export function evaluateBounded(node: Node, operands: Operands, engine: Engine):
 /** Bounds the rounding of the operator itself, for every element; undefined when the operator is exact. */
 function ownRounding(node: Node, operands: Operands, y: Floats, engine: Engine): Float64Array | undefined {
   const isOnce = engine === 'once' || (engine === 'compiled' && isSoftmax(node));
-  // Matrix products round each sum, alike where the operands are.
-  const roundsOnce = isOp(node, nnMatmul) ? operands.every(isExact) : isPlainProduct(node) || isSoftmax(node);
+  // Products round each sum, alike where the operands are.
+  const roundsOnce = isPlainProduct(node) ? operands.every(isExact) : isSoftmax(node);
   if (isOnce && roundsOnce) return inDoubles(y, (v) => OF_ARITHMETIC * Math.abs(v)).data;
   if (isPlainProduct(node))
     return engine === 'grouped' ? groupedRounding(node, operands, y) : productRounding(node, operands, y);

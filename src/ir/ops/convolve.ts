@@ -1,4 +1,5 @@
-/** The sum that every convolution is: accumulated in binary64, in which integer products of 8 and 16 bits are exact. */
+/** The sum that every convolution is: accumulated in binary64, in which integer products of 8 and 16 bits are exact, or fused in binary32. */
+import { fusedMultiplyAdd } from '../../numerics/index.ts';
 import { sizeOf } from '../../tensors/index.ts';
 import { type ConvAttrs, tapsOf } from './conv_geometry.ts';
 
@@ -14,6 +15,8 @@ export interface SumOptions<A> {
   readonly zw?: (filter: number) => number;
   /** One per result channel. */
   readonly bias?: ArrayLike<number>;
+  /** True for binary32 numbers, of which each product is rounded together with the sum before it; a sum of −0 ends as +0. */
+  readonly fused?: boolean;
 }
 export type ConvolveOptions = SumOptions<ConvAttrs>;
 
@@ -43,11 +46,35 @@ export function convolve(options: ConvolveOptions): Float64Array {
         const xBase = (n * channels + firstChannel + c) * inputSize;
         for (const { index, inputAt, outputAt } of taps) {
           const weight = w[(o * perGroup + c) * tapCount + index] - zero;
-          for (let i = 0; i < outputAt.length; i++) y[yBase + outputAt[i]] += x[xBase + inputAt[i]] * weight;
+          const at = { x, xBase, inputAt, y, yBase, outputAt };
+          if (options.fused) addFused(at, weight);
+          else for (let i = 0; i < outputAt.length; i++) y[yBase + outputAt[i]] += x[xBase + inputAt[i]] * weight;
         }
       }
     }
   }
+  return options.fused ? withoutNegativeZero(y) : y;
+}
+
+interface Lane {
+  readonly x: Float64Array;
+  readonly xBase: number;
+  readonly inputAt: ArrayLike<number>;
+  readonly y: Float64Array;
+  readonly yBase: number;
+  readonly outputAt: ArrayLike<number>;
+}
+
+/** Adds x·weight to y at all positions, in binary32. */
+export function addFused({ x, xBase, inputAt, y, yBase, outputAt }: Lane, weight: number): void {
+  for (let i = 0; i < outputAt.length; i++) {
+    const to = yBase + outputAt[i];
+    y[to] = fusedMultiplyAdd(x[xBase + inputAt[i]], weight, y[to]);
+  }
+}
+
+export function withoutNegativeZero(y: Float64Array): Float64Array {
+  for (let i = 0; i < y.length; i++) y[i] += 0;
   return y;
 }
 

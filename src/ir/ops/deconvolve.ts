@@ -5,7 +5,7 @@ import { type AttrValues, attr, type Refuse } from '../define_op.ts';
 import { addDims, mulDims } from '../dims.ts';
 import type { Dim, Shape } from '../types.ts';
 import { checkWindow, convAttrs, filterKernel, tapsOf } from './conv_geometry.ts';
-import { type SumOptions, shifted } from './convolve.ts';
+import { addFused, type SumOptions, shifted, withoutNegativeZero } from './convolve.ts';
 
 /** `outputPadding` has one entry per spatial axis: positions added at the end that no tap need reach. */
 export const deconvAttrs = { ...convAttrs, outputPadding: attr.ints() } as const;
@@ -67,10 +67,11 @@ export function deconvolve(options: SumOptions<DeconvAttrs>): Float64Array {
         const zero = zw?.(o) ?? 0;
         for (const { index, inputAt: yAt, outputAt: xAt } of taps) {
           const weight = w[(c * perGroup + k) * tapCount + index] - zero;
-          for (let i = 0; i < xAt.length; i++) y[yBase + yAt[i]] += x[xBase + xAt[i]] * weight;
+          if (options.fused) addFused({ x, xBase, inputAt: xAt, y, yBase, outputAt: yAt }, weight);
+          else for (let i = 0; i < xAt.length; i++) y[yBase + yAt[i]] += x[xBase + xAt[i]] * weight;
         }
       }
     }
   }
-  return y;
+  return options.fused ? withoutNegativeZero(y) : y;
 }

@@ -7,7 +7,7 @@ import { checkBias, factor, type ProductType, productType, storeProducts } from 
 /** ONNX Conv (f32) and ConvInteger without zero points: https://onnx.ai/onnx/operators/onnx__Conv.html */
 export const nnConv = defineOp({
   name: 'nn.conv',
-  doc: 'y[n,o,p] = Σ x[n,c,p·stride − pad + tap·dilation]·w[o,c,tap] (+ bias[o]) over the taps inside the input. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [O,C/group,kernel…].',
+  doc: 'y[n,o,p] = Σ x[n,c,p·stride − pad + tap·dilation]·w[o,c,tap] (+ bias[o]) over the taps inside the input. Integers: s32, wrapping, no bias; f32: from the bias or +0 on, each product is added channel after channel, within a channel tap after tap, and rounded together with the sum before it (fused), never −0; f64: summed in that order. x: [N,C,spatial…], w: [O,C/group,kernel…].',
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: convAttrs,
   results: { y: { sumsOf: 'x' } },
@@ -19,7 +19,14 @@ export const nnConv = defineOp({
     return { dtype, shape };
   },
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
-    const geometry = { xShape: x.shape, wShape: w.shape, outShape: shape, attrs, bias: bias?.data };
+    const geometry = {
+      xShape: x.shape,
+      wShape: w.shape,
+      outShape: shape,
+      attrs,
+      bias: bias?.data,
+      fused: dtype === 'f32',
+    };
     return storeProducts(dtype as ProductType, shape, x, w, (x, w) => convolve({ ...geometry, x, w }));
   },
 });
@@ -27,7 +34,7 @@ export const nnConv = defineOp({
 /** ONNX ConvTranspose: https://onnx.ai/onnx/operators/onnx__ConvTranspose.html */
 export const nnConvTranspose = defineOp({
   name: 'nn.conv_transpose',
-  doc: 'y[n,o,p·stride − pad + tap·dilation] += x[n,c,p]·w[c,o,tap] (+ bias[o]); what falls outside the output is dropped. Size: stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads. Integers: s32, wrapping, no bias; floats: summed in binary64 with the bias, rounded once. x: [N,C,spatial…], w: [C,O/group,kernel…].',
+  doc: 'y[n,o,p·stride − pad + tap·dilation] += x[n,c,p]·w[c,o,tap] (+ bias[o]); what falls outside the output is dropped. Size: stride·(input − 1) + dilation·(kernel − 1) + 1 + outputPadding − pads. Integers: s32, wrapping, no bias; f32: from the bias or +0 on, each product is added channel after channel, within a channel tap after tap, and rounded together with the sum before it (fused), never −0; f64: summed in that order. x: [N,C,spatial…], w: [C,O/group,kernel…].',
   operands: { x: factor, w: factor, bias: optional(tensorOf('f32', 'f64')) },
   attrs: deconvAttrs,
   results: { y: { sumsOf: 'x' } },
@@ -39,7 +46,14 @@ export const nnConvTranspose = defineOp({
     return { dtype, shape };
   },
   evaluate({ x, w, bias }, attrs, [{ dtype, shape }]) {
-    const geometry = { xShape: x.shape, wShape: w.shape, outShape: shape, attrs, bias: bias?.data };
+    const geometry = {
+      xShape: x.shape,
+      wShape: w.shape,
+      outShape: shape,
+      attrs,
+      bias: bias?.data,
+      fused: dtype === 'f32',
+    };
     return storeProducts(dtype as ProductType, shape, x, w, (x, w) => deconvolve({ ...geometry, x, w }));
   },
 });

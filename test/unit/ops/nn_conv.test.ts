@@ -109,13 +109,16 @@ describe('nn.conv', () => {
     );
   });
 
-  it('adds the bias before the one rounding to f32', () => {
-    // binary32 cannot hold 2^24 + 1: rounded before the bias was added, the sum would stay 2^24
-    const x = tensor('f32', [2 ** 24, 1], [1, 2, 1]);
-    const w = tensor('f32', [1, 1], [1, 2, 1]);
+  it('adds each product to the bias and what came before, rounded together', () => {
     const attrs = { strides: [1], pads: [0, 0], dilations: [1] };
-    expect(elements(nnConv, [x, w, tensor('f32', [1])], attrs)).toEqual([2 ** 24 + 2]);
-    expect(elements(nnConv, [x, w], attrs)).toEqual([2 ** 24]);
+    const sum = (x: readonly number[], w: readonly number[], bias?: number) => {
+      const operands = [tensor('f32', x, [1, x.length, 1]), tensor('f32', w, [1, x.length, 1])];
+      return elements(nnConv, bias === undefined ? operands : [...operands, tensor('f32', [bias])], attrs)[0];
+    };
+    expect(sum([1, 2 ** 24], [1, 1], 1)).toBe(2 ** 24 + 2);
+    expect(sum([2 ** 24, 1], [1, 1], 1)).toBe(2 ** 24);
+    expect(sum([1 + 2 ** -12], [1 + 2 ** -12], -1)).toBe(2 ** -11 + 2 ** -24);
+    expect(sum([2 ** -100], [-(2 ** -100)])).toBe(0);
   });
 
   it('takes infinities and NaN as they come, and not from outside the input', () => {

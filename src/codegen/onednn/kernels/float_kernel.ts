@@ -10,7 +10,7 @@ export type FloatKernel =
       readonly padsEnd: Three;
     })
   /** Convolutions and transposed convolutions of f32, channels last: per result the bias, then Σ over channels and
-   *  within them over the taps inside the input, ascending, in binary64 (where each product is exact), rounded once. Arguments
+   *  within them over the taps inside the input, ascending: in binary32 from the bias on, each product rounded together with the sum before it, a sum of −0 as +0. Arguments
    *  source, `weights` f32[groups, channels / groups, kernel…, outputs / groups],
    *  `bias` f32[outputs] [?]. Padding is skipped, so that it meets no infinite weight. */
   | {
