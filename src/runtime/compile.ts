@@ -260,7 +260,8 @@ async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: str
   });
   const compiled = compileGraph(graph, options, true);
   const { claims } = compiled;
-  return claims === undefined || own === undefined ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
+  const isWhole = claims === undefined || own === undefined || compiled.atSizes !== undefined;
+  return isWhole ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
 }
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>

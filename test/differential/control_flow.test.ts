@@ -1,4 +1,7 @@
 /** If and Loop as ONNX Runtime runs them: by the interpreter, by the addon, from text, from a compiled file and from the written file. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { readCompiledFile, writeCompiledFile } from '../../src/codegen/index.ts';
 import { compile, exportOnnx, importModel, type Tensor } from '../../src/index.ts';
@@ -186,6 +189,9 @@ const modelOf = (nodes: readonly ModelNode[], n: number | string = 'N') =>
       { name: 'row', tensor: tensor('f32', [1, 2, 3], [1, 3]) },
       { name: 'axes', tensor: tensor('s64', [0n], [1]) },
       { name: 'mod', tensor: tensor('s64', [2n], []) },
+      { name: 'first', tensor: tensor('s64', [0n], []) },
+      { name: 'one', tensor: tensor('s64', [1n], []) },
+      { name: 'flat', tensor: tensor('s64', [-1n], [1]) },
       { name: 'three', tensor: tensor('s64', [3n], []) },
       { name: 'true', tensor: tensor('bool', [1], []) },
     ],
@@ -243,4 +249,49 @@ describe.each(Object.entries(cases))('%s', (name, nodes) => {
       model.dispose();
       kept.dispose();
     });
+});
+
+describe('branches on a size, of different ranks', () => {
+  const nodes = [
+    node('Shape', ['x'], ['s']),
+    node('Gather', ['s', 'first'], ['n']),
+    node('Equal', ['n', 'one'], ['single']),
+    node(
+      'If',
+      ['single'],
+      ['some'],
+      branches(
+        graph([node('Squeeze', ['x', 'axes'], ['a'])], [float('a')]),
+        graph([node('Neg', ['x'], ['b'])], [float('b')]),
+      ),
+    ),
+    node('Reshape', ['some', 'flat'], ['y']),
+  ];
+  const bytes = modelOf(nodes);
+
+  it('are settled when a run brings the sizes', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'unskew-control-'));
+    try {
+      writeFileSync(join(folder, 'm.onnx'), bytes);
+      for (const source of [bytes, join(folder, 'm.onnx')])
+        for (const backends of [['onednn'], ['onednn', 'onnxruntime']] as const) {
+          const model = await compile(source, { backends, threads: 1 });
+          for (const [size, seed] of runs) {
+            const feeds = feedsOf(size, seed);
+            const theirs = listed((await runOnnx(bytes, toFeeds(feeds as never))).y);
+            expect(plain((await model.run(feeds as never)).y)).toEqual(theirs);
+            expect(plain(model.runSync(feeds as never).y)).toEqual(theirs);
+            expect(model.fallbacks).toEqual([]);
+          }
+          model.dispose();
+        }
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
+  it('are no part of a compiled file', async () => {
+    const imported = await importModel(bytes);
+    expect(() => compileGraph(imported, { backends: ['onednn'], threads: 1 })).toThrow(/U2008.*branches that give/);
+  });
 });
