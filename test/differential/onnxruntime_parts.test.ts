@@ -220,6 +220,16 @@ describe('faults', () => {
     expect(failing.length).toBeGreaterThan(0);
   });
 
+  it('of an element type that no array holds refuse the part, where the package would end the process', async () => {
+    const bytes = writeModel({
+      inputs: [{ name: 'x', type: 'float32', dims: [4] }],
+      outputs: [{ name: 'y', type: 'float4e2m1', dims: [4] }],
+      nodes: [{ op: 'Cast', inputs: ['x'], outputs: ['y'], attrs: { to: 23 } }],
+      opsets: { '': 23 },
+    });
+    await expect(compile(bytes)).rejects.toThrow(/float4e2m1 cannot be taken back/);
+  });
+
   it('of the list of back ends are told', async () => {
     const wrong: readonly (readonly string[])[] = [
       [],
@@ -237,6 +247,20 @@ describe('faults', () => {
       /U2008.*SequenceConstruct[\s\S]*onnxruntime-node is installed/,
     );
   });
+});
+
+it('a file of versions that ONNX Runtime does not read yet', async () => {
+  const bytes = writeModel({
+    inputs: [{ name: 'x', type: 'float32', dims: [2, 2] }],
+    outputs: [{ name: 'y' }],
+    nodes: [{ op: 'Det', inputs: ['x'], outputs: ['y'] }],
+    opsets: { '': 28 },
+    irVersion: 14,
+  });
+  const model = await compile(bytes);
+  const { y } = await model.run({ x: { type: 'float32', data: Float32Array.of(1, 2, 3, 4), dims: [2, 2] } });
+  expect(y.data[0]).toBeCloseTo(-2, 5);
+  model.dispose();
 });
 
 it('runs, runSync and dispose in any order', async () => {

@@ -83,12 +83,13 @@ export interface ModelGraph {
 export interface Model extends ModelGraph {
   /** Version by domain; the default domain is `''`. */
   readonly opsets?: Readonly<Record<string, number>>;
+  readonly irVersion?: number;
 }
 
 /** The bytes of a model. Nothing is checked: wrong models are wanted too. */
-export function writeModel({ opsets = { '': 17 }, ...graph }: Model): Uint8Array {
+export function writeModel({ opsets = { '': 17 }, irVersion = 10, ...graph }: Model): Uint8Array {
   const message = {
-    irVersion: 10,
+    irVersion,
     producerName: 'unskew tests',
     opsetImport: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
     graph: graphProto(graph, 'main'),

@@ -3,8 +3,8 @@
  * file are those of the file, byte for byte, with their bodies; all others are written as `exportOnnx` writes them.
  */
 import { fail, messageOf, UnskewError } from '../../diagnostics/index.ts';
-import { partOfModel, type ValueInfoInit } from '../../formats/onnx/index.ts';
-import { capturedBy, originOf } from '../../importers/index.ts';
+import { onnxTypeName, partOfModel, type ValueInfoInit } from '../../formats/onnx/index.ts';
+import { capturedBy, type OnnxOrigin, originOf } from '../../importers/index.ts';
 import {
   type Graph,
   hasValue,
@@ -96,10 +96,22 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
     }),
     outputs: outputs.map((id) => {
       const type = declared(id);
-      return type === undefined || type.dtype === 'opaque' ? { name: id } : valueInfo(id, type);
+      if (type !== undefined && type.dtype !== 'opaque') return valueInfo(id, type);
+      const without = elementsWithoutArray(origin, id);
+      if (without !== undefined) fail('U2008', `elements of the type ${without} cannot be taken back`, { input: id });
+      return { name: id };
     }),
     opsets: file.opsets.has('') ? new Map() : new Map([['', emitted.opset]]),
   });
+}
+
+/** The element type that the file declares for a value, when no array holds it: the package ends the process over some of them. */
+function elementsWithoutArray({ file }: OnnxOrigin, id: ValueId): string | undefined {
+  const { outputs, valueInfos } = file.graph;
+  const type = [...outputs, ...valueInfos].find(({ name }) => name === id)?.type;
+  if (type?.kind !== 'tensor' || type.onnxType === 0 || type.dtype !== undefined) return undefined;
+  const name = onnxTypeName(type.onnxType);
+  return name === 'string' ? undefined : name;
 }
 
 /** Undefined for a node that a part can hold, else why not. */

@@ -31,6 +31,12 @@ export interface PartInit {
   readonly opsets: ReadonlyMap<string, number>;
 }
 
+/**
+ * The newest versions that released runtimes read; they refuse files of later ones, whatever is in them. Operators of later sets gained
+ * element types and attributes, which a runtime of these versions refuses where a node has them.
+ */
+const RELEASED = { irVersion: 10, opset: 26 };
+
 const model = schema.modelProto.fields;
 const graph = schema.graphProto.fields;
 const valueInfo = schema.valueInfoProto.fields;
@@ -39,12 +45,15 @@ const valueInfo = schema.valueInfoProto.fields;
 export function partOfModel(file: OnnxFile, part: PartInit): Uint8Array {
   const context = Context.of(new Source(file.bytes, file.file, undefined));
   const copied = ({ at, end }: { readonly at: number; readonly end: number }) => file.bytes.subarray(at, end);
-  const pieces: Uint8Array[] = [...intField(model.irVersion[0], Math.max(file.irVersion, FREE_INITIALIZERS))];
+  const irVersion = Math.min(Math.max(file.irVersion, FREE_INITIALIZERS), RELEASED.irVersion);
+  const pieces: Uint8Array[] = [...intField(model.irVersion[0], irVersion)];
   eachField(context, { at: 0, start: 0, end: file.bytes.length }, (number, range) => {
-    if (number === model.opsetImport[0] || number === model.functions[0]) pieces.push(copied(range));
+    if (number === model.functions[0]) pieces.push(copied(range));
   });
-  for (const [domain, version] of part.opsets)
-    pieces.push(...field(model.opsetImport[0], encodeOpset(domain, version)));
+  for (const [domain, version] of [...file.opsets, ...part.opsets]) {
+    const released = domain === '' ? Math.min(version, RELEASED.opset) : version;
+    pieces.push(...field(model.opsetImport[0], encodeOpset(domain, released)));
+  }
   pieces.push(...field(model.graph[0], graphOf(context, file, part, copied)));
   return join(pieces, file.file === undefined ? {} : { file: file.file });
 }
