@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { createPeer, type Peer } from '../src/cli/onnxruntime.ts';
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import type { Graph } from '../src/ir/index.ts';
-import { Model } from '../src/runtime/compile.ts';
 import { compileGraph } from '../src/runtime/compile_graph.ts';
+import { Model } from '../src/runtime/model.ts';
 import { type Contender, measure, type Schedule, type Timing } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
 

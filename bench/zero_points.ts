@@ -5,8 +5,8 @@
  *   npm run bench:zero_points [-- --rounds=N --threads=1,2 --json=FILE]
  */
 import { importOnnx } from '../src/importers/onnx/import.ts';
-import { Model } from '../src/runtime/compile.ts';
 import { compileGraph } from '../src/runtime/compile_graph.ts';
+import { Model } from '../src/runtime/model.ts';
 import { formatTable } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
 import { addToFile, commandOf, type ZeroPointsRow } from './zoo/result.ts';

@@ -15,8 +15,8 @@ const source = (path) => join(ROOT, 'src', path);
 const entries = ['index', 'testing/index', 'cli/main'];
 
 /**
- * Functions of src/index.ts that load the code behind them when they are first called: the part, their door and their names; and the part of
- * the thread that compiles.
+ * Functions of src/index.ts that load the code behind them when they are first called: the part, their door and their names. Others are
+ * the part of the thread that compiles, and functions that another file calls seldom: the file is named behind them.
  */
 const parts = {
   text: ['ir/index.ts', ['parse', 'print', 'verify', 'interpret']],
@@ -27,6 +27,7 @@ const parts = {
   compile: ['runtime/index.ts', ['compile']],
   feeds: ['runtime/index.ts', ['toFeeds']],
   compiler: ['runtime/index.ts', ['serveCompilations']],
+  onnxruntime: ['exporters/index.ts', ['exportPart', 'partRefusal'], 'runtime/backends.ts'],
 };
 
 /** Those that return promises: their files are loaded one by one, while the event loop turns. */
@@ -65,8 +66,9 @@ const namesIn = (list) =>
 
 /** A stub stands in the place of a function whose part is loaded later. */
 function origin(file, door, name) {
-  const isOfPart = ([own, names]) => source(own) === door && names.includes(name);
-  const part = file === source('index.ts') && Object.keys(parts).find((part) => isOfPart(parts[part]));
+  const isOfPart = ([own, names, reader = 'index.ts']) =>
+    file === source(reader) && source(own) === door && names.includes(name);
+  const part = Object.keys(parts).find((part) => isOfPart(parts[part]));
   return part ? { path: `stub:${part}`, name } : placeOf(door, name);
 }
 
@@ -107,7 +109,7 @@ const sources = {
       const call = (name) => `return __load("${part}.cjs").${name}(...given);`;
       const stub = (name) =>
         inTurns.has(name)
-          ? `export async function ${name}(...given) { await loadInTurns("${part}"); ${call(name)} }`
+          ? `export async function ${name}(...given) { return (await __loadInTurns("${part}")).${name}(...given); }`
           : `export function ${name}(...given) { ${call(name)} }`;
       return parts[part][1].map(stub).join('\n');
     });
@@ -211,10 +213,12 @@ function required(from, path) {
   return isShared(target) ? `${file}.${memberName(target)}` : file;
 }
 
-/** The files that are loaded with a part, each behind those that it needs. */
-const filesWith = (part) => [
-  ...new Set([...closure(join(OUT, `parts/${part}.js`))].map((path) => basename(fileOf.get(path)))),
-];
+/** The expression for a promise of a bundle: the files that it needs are loaded one by one. */
+function inTurnsOf(path) {
+  const files = new Set([...closure(path)].map((each) => basename(fileOf.get(each))));
+  const promise = `__loadInTurns(${JSON.stringify([...files])}, ${JSON.stringify(basename(fileOf.get(path)))})`;
+  return isShared(path) ? `${promise}.then((file) => file.${memberName(path)})` : promise;
+}
 
 /** Names of other bundles are bound once, when they are loaded: a property of a module costs something at each use. */
 const bound = (path, text) =>
@@ -223,13 +227,13 @@ const bound = (path, text) =>
       return `const {${names.replace(/(\S+) as (\S+)/g, '$1: $2')}} = ${required(path, target)};`;
     })
     .replace(/^import "(\.[^"]+)";$/gm, (_, target) => `${required(path, target)};`)
-    .replace(/\bloadInTurns\("(\w+)"\)/g, (_, part) => `loadInTurns(${JSON.stringify(filesWith(part))})`)
-    .replace(/\bimport\("(\.[^"]+)"\)/g, (_, target) => `Promise.resolve().then(() => ${required(path, target)})`);
+    .replace(/\b__loadInTurns\("(\w+)"\)/g, (_, part) => inTurnsOf(join(OUT, `parts/${part}.js`)))
+    .replace(/\bimport\("(\.[^"]+)"\)/g, (_, target) => inTurnsOf(resolve(dirname(path), target)));
 
 /** What an entry needs to load parts. */
 const headOfEntry = (path) => `import { createRequire } from "node:module";
 const require = createRequire(import.meta.url);
-const { load: __load, loadInTurns } = require("${relative(dirname(path), join(OUT, LOADER)).replace(/^(?!\.)/, './')}");
+const { load: __load, loadInTurns: __loadInTurns } = require("${relative(dirname(path), join(OUT, LOADER)).replace(/^(?!\.)/, './')}");
 `;
 
 /** Names stay and lines are short, so that stacks of internal errors can be read. */

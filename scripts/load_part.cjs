@@ -33,7 +33,7 @@ function codeOf(name, checksum) {
 function compiled(name, filename) {
   const text = readFileSync(filename, 'latin1'); // bundles are ASCII
   const checksum = crc32(text);
-  const script = new Script(`(function(exports,require,module,__filename,__dirname,__load){${text}\n})`, {
+  const script = new Script(`(function(exports,require,module,__filename,__dirname,__load,__loadInTurns){${text}\n})`, {
     filename,
     cachedData: codeOf(name, checksum),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,
@@ -50,7 +50,7 @@ function load(name) {
   const module = { exports: {} };
   modules.set(name, module);
   try {
-    compiled(name, filename)(module.exports, createRequire(filename), module, filename, __dirname, load);
+    compiled(name, filename)(module.exports, createRequire(filename), module, filename, __dirname, load, loadInTurns);
   } catch (error) {
     modules.delete(name);
     throw error;
@@ -58,15 +58,16 @@ function load(name) {
   return module.exports;
 }
 
-/** Loads files one by one, each behind those that it needs, with a turn of the event loop between them. */
-async function loadInTurns(names) {
-  for (const name of names) {
-    if (modules.has(name)) continue;
-    load(name);
+/** Loads files one by one, each behind those that it needs, with a turn of the event loop between them. @returns what `name` exports */
+async function loadInTurns(names, name) {
+  for (const each of names) {
+    if (modules.has(each)) continue;
+    load(each);
     // two: immediates run before the timers of the same round
     await setImmediate();
     await setImmediate();
   }
+  return load(name);
 }
 
 /** Keeps the code of all functions that were called in this process. @returns the bytes of all files */

@@ -32,9 +32,10 @@ import {
 } from '../ir/index.ts';
 import type { Certificate, StrategyReport } from '../passes/index.ts';
 import { platform } from '../platform/index.ts';
+import { COMPILED_NAME } from './compiled_name.ts';
 import type { TargetDescription } from './targets.ts';
 
-const MAGIC = [0x55, 0x4e, 0x53, 0x4b, 0x45, 0x57, 0, 2] as const;
+const MAGIC = [...COMPILED_NAME, 2] as const;
 const VERSION = MAGIC.length - 1;
 const CHECKED = MAGIC.length + 4;
 const PREFIX = CHECKED + 4;
@@ -61,10 +62,6 @@ interface Header extends Omit<CompiledModel, 'graph'> {
   /** The bytes of the constants, gaps included. */
   readonly size: number;
 }
-
-/** Checks the magic alone: the version is judged when the file is read. */
-export const isCompiledFile = (bytes: Uint8Array): boolean =>
-  MAGIC.slice(0, VERSION).every((byte, i) => bytes[i] === byte);
 
 const aligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
 

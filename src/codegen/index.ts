@@ -1,6 +1,7 @@
 /** Back ends and what is planned for them, and compiled files. */
 export { type Backend, type Fallback, type Library, MOST_THREADS, type NodeTime, type Session } from './backend.ts';
-export { type CompiledModel, isCompiledFile, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
+export { type CompiledModel, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
+export { isCompiledFile } from './compiled_name.ts';
 export { type BodyProgram, control } from './control/index.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';

@@ -29,11 +29,10 @@ export function copyStrided(
   ]);
   const inner = axes.pop() ?? { size: 1, from: 1, to: 1 };
   const walk = (depth: number, s: number, d: number): void => {
-    if (depth === axes.length) copyRun(src, s, inner.from, dst, d, inner.to, inner.size);
-    else {
-      const axis = axes[depth];
-      for (let i = 0; i < axis.size; i++) walk(depth + 1, s + i * axis.from, d + i * axis.to);
-    }
+    const axis: Axis | undefined = axes[depth];
+    if (axis === undefined) copyRun(src, s, inner.from, dst, d, inner.to, inner.size);
+    else if (depth === axes.length - 1 && axis.from === 1 && inner.to === 1) copyTiles(src, s, dst, d, axis, inner);
+    else for (let i = 0; i < axis.size; i++) walk(depth + 1, s + i * axis.from, d + i * axis.to);
   };
   walk(0, from.offset * scale, to.offset * scale);
 }
@@ -47,6 +46,20 @@ function copyRun(src: Words, s: number, from: number, dst: Words, d: number, to:
   } else {
     for (let i = 0; i < size; i++) dst[d + i * to] = src[s + i * from];
   }
+}
+
+/** A matrix is transposed by tiles: along its columns, each element would come from another line of the cache. */
+const TILE = 32;
+
+function copyTiles(src: Words, s: number, dst: Words, d: number, rows: Axis, columns: Axis): void {
+  for (let top = 0; top < rows.size; top += TILE)
+    for (let left = 0; left < columns.size; left += TILE) {
+      const [bottom, right] = [Math.min(top + TILE, rows.size), Math.min(left + TILE, columns.size)];
+      for (let i = top; i < bottom; i++) {
+        const [from, to] = [s + i, d + i * rows.to];
+        for (let j = left; j < right; j++) dst[to + j] = src[from + j * columns.from];
+      }
+    }
 }
 
 interface Axis {

@@ -2,8 +2,8 @@
 import { beforeAll, expect, it } from 'vitest';
 import { type ITensor, isFloat, nodesOf } from '../../src/ir/index.ts';
 import { addonAvailable } from '../../src/runtime/addon.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
 import { knownDifferences } from './known.ts';

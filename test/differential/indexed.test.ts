@@ -5,8 +5,8 @@ import { type DType, GraphBuilder, type ITensor, type Value } from '../../src/ir
 import { nnGatherElements } from '../../src/ir/ops/nn_gather.op.ts';
 import { nnScatterElements, nnScatterNd } from '../../src/ir/ops/nn_scatter.op.ts';
 import { nnTopK } from '../../src/ir/ops/nn_top_k.op.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { filled } from '../../src/testing/index.ts';
 import { kernelIsas, random } from '../native/support.ts';

@@ -2,8 +2,8 @@
 import { expect } from 'vitest';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { type Dim, type Feeds, type ITensor, interpret, tensor } from '../../src/ir/index.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { type ModelAttr, type ModelInitializer, writeModel } from '../support/onnx.ts';
 import { random } from '../unit/numerics/ort.ts';

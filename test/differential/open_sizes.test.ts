@@ -23,8 +23,8 @@ import {
   parse,
   print,
 } from '../../src/ir/index.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { random } from '../native/support.ts';
 

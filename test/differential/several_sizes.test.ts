@@ -5,8 +5,8 @@ import { type Graph, GraphBuilder, interpret, specialize, tensor } from '../../s
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnDynamicQuantize } from '../../src/ir/ops/qnn_dynamic_quantize.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { feedsOf } from '../../src/testing/index.ts';
 

@@ -1,9 +1,9 @@
 /** Graphs compiled and interpreted side by side. */
 import { expect } from 'vitest';
 import { type Feeds, type Graph, interpret } from '../../src/ir/index.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import type { CompileOptions } from '../../src/runtime/compile_options.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 
 /** Runs a graph on the addon and on the interpreter: equal, element for element. */

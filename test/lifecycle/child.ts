@@ -4,8 +4,8 @@ import { availableParallelism } from 'node:os';
 import { setTimeout as after, setImmediate as nextTurn } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { importModel, Tensor } from '../../src/index.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { floats, sums } from './network.ts';
 
 declare const gc: () => void;

@@ -3,8 +3,8 @@ import ort from 'onnxruntime-node';
 import { legalize } from '../../src/codegen/index.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { type Feeds, type Graph, type ITensor, interpret } from '../../src/ir/index.ts';
-import { Model } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 import { dtypeOfOnnxName, dtypes } from '../../src/tensors/dtype.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 

@@ -2,7 +2,7 @@
 import { expect } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { type Feeds, type Graph, type ITensor, interpret } from '../../src/ir/index.ts';
-import type { Model } from '../../src/runtime/compile.ts';
+import type { Model } from '../../src/runtime/model.ts';
 import { expectSame } from '../differential/support.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 

@@ -1,12 +1,14 @@
 import { describe, expect, it } from 'vitest';
-import { isCompiledFile, readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { readCompiledFile, writeCompiledFile } from '../../src/codegen/compiled_file.ts';
+import { isCompiledFile } from '../../src/codegen/compiled_name.ts';
 import { UnskewError } from '../../src/diagnostics/index.ts';
 import { GraphBuilder, parse, print, tensor } from '../../src/ir/index.ts';
 import { nnCast } from '../../src/ir/ops/nn_cast.op.ts';
 import { nnClip } from '../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
-import { compile, Model } from '../../src/runtime/compile.ts';
+import { compile } from '../../src/runtime/compile.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
+import { Model } from '../../src/runtime/model.ts';
 
 function model() {
   const b = new GraphBuilder('net');

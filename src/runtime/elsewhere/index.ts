@@ -4,19 +4,15 @@
  * The thread runs a part of the bundled library (scripts/load_part.cjs). Where the library is not bundled there is no file for a thread,
  * and the caller compiles.
  */
-import { existsSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { isCompiledFile } from '../../codegen/index.ts';
 import { fail, InternalError, systemCode } from '../../diagnostics/index.ts';
 import type { Graph } from '../../ir/index.ts';
-import type { BackendOrder } from '../backend_names.ts';
-import { backends } from '../backends.ts';
-import { type CompileOptions, orderOf, threadsOf } from '../compile_options.ts';
-import { type OwnModel, ownModel } from '../own_model.ts';
+import type { CompileOptions } from '../compile_options.ts';
 import { type Answer, errorOf, type Made, type Request, type SentSource } from './protocol.ts';
-import { canBeSent, graphsOf, sentOf } from './sent.ts';
+import { canBeSent, sentOf } from './sent.ts';
 
 const loader = join(import.meta.dirname, 'load_part.cjs');
 const program = `const { workerData } = require('node:worker_threads');
@@ -28,53 +24,41 @@ require(workerData).load('compiler.cjs').serveCompilations();`;
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
-/** The model compiled by the other thread; undefined where this one has to do it. */
-export async function compiledElsewhere(
+/** What the other thread makes of the source, undefined where this one has to compile; without a promise where that is known at once. */
+export function compiledElsewhere(
   source: Graph | string | Uint8Array,
   options: CompileOptions,
-): Promise<OwnModel | undefined> {
+): Promise<Made | undefined> | undefined {
   if (!existsSync(loader)) return undefined;
-  const sent = await sourceOf(source, options);
+  const sent = sourceOf(source, options);
   if (sent === undefined) return undefined;
   compiler ??= new Compiler();
-  const order = orderOf(options);
-  const [made] = await Promise.all([compiler.compile(sent, options), loadBackend(order, threadsOf(options))]);
-  return made && compiledOf(made, order);
-}
-
-/** Loads the addon while the other thread compiles. */
-async function loadBackend([name]: BackendOrder, threads: number): Promise<void> {
-  backends[name].here(threads);
+  return compiler.compile(sent, options);
 }
 
 /** What the thread is sent; undefined for sources that are better compiled, or read, here. */
-async function sourceOf(source: Graph | string | Uint8Array, options: CompileOptions): Promise<SentSource | undefined> {
+function sourceOf(source: Graph | string | Uint8Array, options: CompileOptions): SentSource | undefined {
   if (source instanceof Uint8Array) return isCompiledFile(source) ? undefined : { bytes: source };
-  if (typeof source === 'string') return (await isModelFile(source)) ? { file: source } : undefined;
+  if (typeof source === 'string') return isModelFile(source) ? { file: source } : undefined;
   // with sizes, the graph may be read anew from its file
   const isWhole = options.inputShapes === undefined && canBeSent(source);
   return isWhole ? { graph: sentOf([source]).sent } : undefined;
 }
 
-/** False for compiled files, and for what is no file that can be read twice. */
-async function isModelFile(path: string): Promise<boolean> {
-  let file: FileHandle | undefined;
+/** False for compiled files, and for what is no file that can be read twice: to open a pipe would take from it. */
+function isModelFile(path: string): boolean {
+  let file: number | undefined;
   try {
-    file = await open(path);
-    if (!(await file.stat()).isFile()) return false;
+    if (!statSync(path).isFile()) return false;
+    file = openSync(path, 'r');
     const start = new Uint8Array(8);
-    await file.read(start, 0, start.length, 0);
+    readSync(file, start, 0, start.length, 0);
     return !isCompiledFile(start);
   } catch {
     return false;
   } finally {
-    await file?.close();
+    if (file !== undefined) closeSync(file);
   }
-}
-
-function compiledOf({ graphs, target, strategies, claims, file }: Made, order: BackendOrder): OwnModel {
-  const [quantized, corrected, selected, graph] = graphsOf(graphs);
-  return ownModel({ graph, target, strategies, quantized, corrected, selected }, claims, order, file);
 }
 
 interface Waiting {

@@ -8,10 +8,8 @@ import {
   ConstantPool,
   type Graph,
   type ITensor,
-  isOp,
   nodesOf,
   type Origin,
-  opaqueOp,
   type PoolContents,
 } from '../../ir/index.ts';
 
@@ -35,7 +33,7 @@ const isPlain = (value: AttrValue): boolean =>
 /** False for graphs with parts that only their file has: carried operators, and graphs inside of operators. */
 export const canBeSent = (graph: Graph): boolean =>
   (graph.origin?.bodies ?? []).length === 0 &&
-  nodesOf(graph).every((node) => !isOp(node, opaqueOp) && Object.values(node.attrs).every(isPlain));
+  nodesOf(graph).every(({ op, attrs }) => op !== 'opaque' && Object.values(attrs).every(isPlain));
 
 /** The graphs, and the memory that may change hands with them: nobody reads them here any more. */
 export function sentOf(graphs: readonly Graph[]): {

@@ -5,7 +5,7 @@ import { importBytes } from '../../importers/index.ts';
 import type { Graph } from '../../ir/index.ts';
 import { compileGraph } from '../compile_graph.ts';
 import { externalReader } from '../external_data.ts';
-import { readModelFile } from '../import_model.ts';
+import { readModelFileSync } from '../import_model.ts';
 import { type OwnFile, ownFile, versionOf } from '../own_file.ts';
 import { type Answer, failureOf, type Made, type Request } from './protocol.ts';
 import { canBeSent, graphsOf, sentOf } from './sent.ts';
@@ -50,9 +50,9 @@ async function madeOf(
   // sizes of a file are known since it was read
   const { inputShapes, ...others } = options;
   const given = 'graph' in source ? options : others;
-  const compiled = compileGraph(graph, { ...given, ...(tellProofs && { onProof }) });
-  const { claims, quantized, corrected, selected, target, strategies } = compiled;
-  if (claims === undefined) return undefined;
+  const compiled = compileGraph(graph, { ...given, ...(tellProofs && { onProof }) }, true);
+  const { claims, quantized, corrected, selected, target, strategies, atSizes } = compiled;
+  if (claims === undefined || atSizes !== undefined) return undefined;
   const graphs = [claims.proved ? corrected : quantized, corrected, selected, compiled.graph];
   if (!graphs.every(canBeSent)) return undefined;
   const { sent, moved } = sentOf(graphs);
@@ -71,7 +71,7 @@ async function readFrom(source: Request['source'], { profile, inputShapes }: Req
   if ('bytes' in source) return { graph: await importBytes(source.bytes, options) };
   const { file } = source;
   const version = versionOf(file);
-  const bytes = await readModelFile(file);
+  const bytes = await readModelFileSync(file);
   const graph = await importBytes(bytes, { ...options, file, readExternal: externalReader(file) });
   return { graph, file: ownFile(file, bytes, version) };
 }

@@ -11,9 +11,9 @@ import { type Layer, layersOf, symmetricOf } from '../../../src/passes/cost/laye
 import { legalizeFor } from '../../../src/passes/legalize.ts';
 import { addonAvailable } from '../../../src/runtime/addon.ts';
 import { backends, costsHere } from '../../../src/runtime/backends.ts';
-import { Model } from '../../../src/runtime/compile.ts';
 import { compileGraph } from '../../../src/runtime/compile_graph.ts';
 import { machineOf, writeCosts } from '../../../src/runtime/cost_cache.ts';
+import { Model } from '../../../src/runtime/model.ts';
 import { describeUnless } from '../../support/unless.ts';
 import { network } from './support.ts';
 

@@ -1,0 +1,78 @@
+/** The model of a compilation, by another thread or by this one. */
+import { isCompiledFile, readCompiledFile } from '../codegen/index.ts';
+import { fail } from '../diagnostics/index.ts';
+import { importBytes } from '../importers/index.ts';
+import type { Graph } from '../ir/index.ts';
+import type { BackendOrder } from './backend_names.ts';
+import { backends } from './backends.ts';
+import { bindShapes } from './bind_shapes.ts';
+import { compileGraph } from './compile_graph.ts';
+import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
+import type { Made } from './elsewhere/protocol.ts';
+import { graphsOf } from './elsewhere/sent.ts';
+import { externalReader } from './external_data.ts';
+import { readModelFile } from './import_model.ts';
+import { Model } from './model.ts';
+import { type OwnFile, ownFile, versionOf } from './own_file.ts';
+import { type OwnModel, ownModel } from './own_model.ts';
+
+/** @param elsewhere what the other thread makes of the source; undefined where this one has to compile */
+export async function makeModel(
+  source: Graph | string | Uint8Array,
+  options: CompileOptions,
+  elsewhere: Promise<Made | undefined> | undefined,
+): Promise<Model> {
+  const made = elsewhere && (await whileLoading(elsewhere, options));
+  const { compiled, file } = made ? received(made, orderOf(options)) : await compiledHere(source, options);
+  return Model.inTurns(compiled, options, file);
+}
+
+/** Loads the addon while the other thread compiles. */
+async function whileLoading(elsewhere: Promise<Made | undefined>, options: CompileOptions): Promise<Made | undefined> {
+  const load = async (): Promise<void> => {
+    backends[orderOf(options)[0]].here(threadsOf(options));
+  };
+  const [made] = await Promise.all([elsewhere, load()]);
+  return made;
+}
+
+function received({ graphs, target, strategies, claims, file }: Made, order: BackendOrder): OwnModel {
+  const [quantized, corrected, selected, graph] = graphsOf(graphs);
+  return ownModel({ graph, target, strategies, quantized, corrected, selected }, claims, order, file);
+}
+
+async function compiledHere(source: Graph | string | Uint8Array, options: CompileOptions): Promise<OwnModel> {
+  if (source instanceof Uint8Array) return compiledOf(source, options);
+  if (typeof source !== 'string') return { compiled: compileGraph(source, options, true) };
+  const version = versionOf(source);
+  const bytes = await readModelFile(source);
+  return compiledOf(bytes, options, source, ownFile(source, bytes, version));
+}
+
+/** @param own the file where nobody else reads its memory */
+async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: string, own?: OwnFile): Promise<OwnModel> {
+  const { profile, inputShapes } = options;
+  if (isCompiledFile(bytes)) {
+    const compiled = readCompiledFile(bytes, file);
+    const settled = (['strategy', 'target', 'profile'] as const).find((name) => options[name] !== undefined);
+    if (settled !== undefined)
+      fail(
+        'U4002',
+        `a compiled model has settled its ${settled}: the option cannot change it`,
+        {},
+        'compile the model that it was made of',
+      );
+    const sized = inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
+    return { compiled: sized, ...(own && { file: own.bytes }) };
+  }
+  // from the bytes that were read already: a pipe gives its contents once
+  const graph = await importBytes(bytes, {
+    ...(file !== undefined && { file, readExternal: externalReader(file) }),
+    ...(profile && { profile }),
+    ...(inputShapes && { inputShapes }),
+  });
+  const compiled = compileGraph(graph, options, true);
+  const { claims } = compiled;
+  const isWhole = claims === undefined || own === undefined || compiled.atSizes !== undefined;
+  return isWhole ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
+}

@@ -1,0 +1,204 @@
+/** A model that runs, of any sizes. */
+import {
+  type Backend,
+  type CompiledModel,
+  type Fallback,
+  type KernelChoice,
+  type NodeTime,
+  PlanFamilies,
+} from '../codegen/index.ts';
+import { fail } from '../diagnostics/index.ts';
+import {
+  checkFeeds,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  type Tensor,
+  type TensorLike,
+  toPublic,
+  withoutConstants,
+} from '../ir/index.ts';
+import type { Certificate, StrategyReport } from '../passes/index.ts';
+import type { BackendName, BackendOrder } from './backend_names.ts';
+import { backends, openHere } from './backends.ts';
+import type { Compilation } from './compile_graph.ts';
+import { type CompileOptions, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
+import { Executable } from './executable.ts';
+import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import { turn } from './turn.ts';
+
+export type Feed = Readonly<Record<string, TensorLike>>;
+
+/** Sessions that take so many bytes together are kept anyway. */
+const KEPT_BYTES = 2 ** 26;
+
+type ModelOptions = Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'>;
+
+type Compiled = CompiledModel & Pick<Compilation, 'atSizes'>;
+
+/** Of sizes by their symbols. */
+const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([...sizes].sort());
+
+export class Model {
+  readonly inputs: readonly ValueMetadata[];
+  readonly outputs: readonly ValueMetadata[];
+  readonly certificate: Certificate;
+  readonly strategies: readonly StrategyReport[];
+  readonly backend: BackendName;
+  readonly #order: BackendOrder;
+  #graph: Graph;
+  readonly #threads: number;
+  readonly #kernels: KernelChoice | undefined;
+  readonly #keptShapes: number;
+  readonly #keptBytes: number;
+  readonly #atSizes: Compilation['atSizes'];
+  /** Of all sizes, which share constants. */
+  #families: PlanFamilies | undefined;
+  /** By sizes, the least recently used first. */
+  readonly #executables = new Map<string, Executable>();
+  #disposed = false;
+
+  /** A model of fixed sizes is ready at once. */
+  constructor(compiled: Compiled, options: ModelOptions = {}, isReady = true) {
+    const { graph, certificate, strategies } = compiled;
+    this.#order = orderOf(options);
+    [this.backend] = this.#order;
+    this.#threads = threadsOf(options);
+    this.#kernels = options.kernels ?? compiled.target.kernels;
+    this.#keptShapes = keptShapesOf(options);
+    this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
+    this.#graph = graph;
+    this.#atSizes = compiled.atSizes;
+    this.certificate = certificate;
+    this.strategies = strategies;
+    this.inputs = metadataOf(graph, graph.inputs);
+    this.outputs = metadataOf(graph, graph.outputs);
+    if (isReady && this.#isFixed) this.#settle(Executable.of(graph, this.#backends()));
+  }
+
+  /**
+   * The same, while the event loop turns.
+   *
+   * @param file the memory of its constants where nobody else reads it
+   */
+  static async inTurns(compiled: Compiled, options: ModelOptions, file?: Uint8Array): Promise<Model> {
+    const model = new Model(compiled, options, false);
+    if (!model.#isFixed) return model;
+    await turn();
+    model.#settle(await Executable.inTurns(compiled.graph, model.#backends(), file));
+    return model;
+  }
+
+  /**
+   * Computes without keeping the event loop waiting. Feeds are taken before it returns the promise: they may be changed,
+   * reused or transferred at once. Results are the caller's own: they share memory with no feed, no other result and
+   * nothing of the model. Runs of the same sizes are computed in the order of the calls; models, and sizes of one model,
+   * take turns. A run that takes less time than handing it to another thread (0.1 ms when it last ran) is computed at once,
+   * but for one of 32.
+   *
+   * @throws UnskewError (as a rejection) U4001 for a wrong name, type or shape, U4002 when the model was disposed of,
+   *   U1006 when there is not enough memory
+   */
+  async run(feeds: Feed): Promise<Record<string, Tensor>> {
+    const { tensors, bindings } = this.#prepare(feeds);
+    try {
+      const results = this.#executable(bindings).run(tensors);
+      this.#evict(); // while the run computes
+      return publicly(await results);
+    } finally {
+      this.#evict();
+    }
+  }
+
+  /** The same at once, on the calling thread, after the runs of the same sizes that wait. */
+  runSync(feeds: Feed): Record<string, Tensor> {
+    const { tensors, bindings } = this.#prepare(feeds);
+    try {
+      return publicly(this.#executable(bindings).runSync(tensors));
+    } finally {
+      this.#evict();
+    }
+  }
+
+  /** The time each node took in one run. */
+  profile(feeds: Feed): NodeTime[] {
+    const { tensors, bindings } = this.#prepare(feeds);
+    if (!backends[this.backend].keepsTimes) fail('U4002', `the ${this.backend} backend keeps no times per node`);
+    try {
+      return [...this.#executable(bindings).profile(tensors).times];
+    } finally {
+      this.#evict();
+    }
+  }
+
+  /** Nodes that run on the interpreter although the backend is native, and why. Known once a shape is. */
+  get fallbacks(): readonly Fallback[] {
+    const [executable] = this.#executables.values();
+    return executable?.fallbacks ?? [];
+  }
+
+  /**
+   * Frees native memory and threads, without waiting: every run that has not ended rejects with U4002, and the memory
+   * of a run in progress is freed when it ends. Await the runs first to have their results. The model cannot run
+   * afterwards. To dispose of it again does nothing.
+   */
+  dispose(): void {
+    this.#disposed = true;
+    for (const executable of this.#executables.values()) executable.dispose();
+    this.#executables.clear();
+    this.#families = undefined;
+  }
+
+  #prepare(feeds: Feed): { tensors: Feeds; bindings: ReadonlyMap<string, number> } {
+    if (this.#disposed) fail('U4002', 'the model has been disposed of');
+    const tensors = toFeeds(feeds);
+    return { tensors, bindings: checkFeeds(this.#graph, tensors) };
+  }
+
+  get #isFixed(): boolean {
+    return this.inputs.every(({ dims }) => dims.every((dim) => typeof dim === 'number'));
+  }
+
+  #backends = (): readonly Backend[] => openHere(this.#order, this.#threads, this.#kernels);
+
+  /** There will be no other sizes, so that the sessions have all constants that are needed. */
+  #settle(executable: Executable): void {
+    this.#executables.set(keyOf(new Map()), executable);
+    this.#graph = withoutConstants(this.#graph);
+  }
+
+  #executable(bindings: ReadonlyMap<string, number>): Executable {
+    const key = keyOf(bindings);
+    const known = this.#executables.get(key);
+    if (known) {
+      this.#executables.delete(key);
+      this.#executables.set(key, known);
+      return known;
+    }
+    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
+    const own = this.#atSizes?.(bindings);
+    const made = own ? Executable.of(own, this.#families.backends) : Executable.at(this.#families, bindings);
+    this.#executables.set(key, made);
+    return made;
+  }
+
+  /**
+   * Disposes of the least recently used sessions, except the latest ones that are kept. Sessions in use stay, and go when their
+   * runs end. The new ones are there before, and take packed weights over from old ones.
+   */
+  #evict(): void {
+    const all = [...this.#executables.values()];
+    let bytes = Math.max(0, ...all.map((executable) => executable.bytes));
+    for (const { keptBytes } of all) bytes += keptBytes;
+    for (const [key, executable] of this.#executables) {
+      if (this.#executables.size <= this.#keptShapes || bytes <= this.#keptBytes) return;
+      if (executable.running > 0) continue;
+      this.#executables.delete(key);
+      executable.dispose();
+      bytes -= executable.keptBytes;
+    }
+  }
+}
+
+const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>
+  Object.fromEntries(Object.entries(results).map(([name, t]) => [name, toPublic(t)]));
