@@ -1,8 +1,18 @@
 /** NumPy's .npy files: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
 import { fail, type Location } from '../diagnostics/index.ts';
-import { allDTypes, byteLengthOf, bytesOf, type DType, type ITensor, sizeOf, tensorOfBytes } from '../ir/index.ts';
+import {
+  allDTypes,
+  byteLengthOf,
+  bytesOf,
+  type DType,
+  type ITensor,
+  isPackedTensor,
+  sizeOf,
+  tensorOfBytes,
+  unpacked,
+} from '../ir/index.ts';
 
-/** NumPy has no bfloat16: its bits are written as uint16. */
+/** NumPy has no bfloat16: its bits are written as uint16. Integers of less than a byte are written as bytes. */
 const descriptors: Readonly<Record<DType, string>> = {
   u8: '|u1',
   s8: '|i1',
@@ -17,13 +27,18 @@ const descriptors: Readonly<Record<DType, string>> = {
   f32: '<f4',
   f64: '<f8',
   bool: '|b1',
+  u4: '|u1',
+  s4: '|i1',
+  u2: '|u1',
+  s2: '|i1',
 };
 const dtypeOf = new Map(allDTypes.filter((dtype) => dtype !== 'bf16').map((dtype) => [descriptors[dtype], dtype]));
 
 const MAGIC = '\x93NUMPY';
 const MAX_RANK = 64;
 
-export function writeNpy({ dtype, shape, data }: ITensor): Uint8Array {
+export function writeNpy(tensor: ITensor): Uint8Array {
+  const { dtype, shape, data } = isPackedTensor(tensor) ? unpacked(tensor) : tensor;
   const dims = shape.map((dim) => `${dim},`).join('');
   const header = `{'descr': '${descriptors[dtype]}', 'fortran_order': False, 'shape': (${dims}), }`;
   const padded = `${header.padEnd(Math.ceil((header.length + 11) / 64) * 64 - 11)}\n`;

@@ -13,6 +13,7 @@ import {
   isFloat,
   isInteger,
   isOp,
+  isPackedType,
   isStatic,
   newArray,
   nnCast,
@@ -23,6 +24,7 @@ import {
   nnSlice,
   nnTile,
   nnTranspose,
+  packed,
   qnnQuantize,
   refuseTooLarge,
   sizeOf,
@@ -79,6 +81,10 @@ function refuseSizes({ inputs, values }: Graph): never {
 }
 
 function randomTensor(dtype: DType, shape: readonly number[], range: Range, random: () => number): ITensor {
+  if (isPackedType(dtype)) {
+    const next = elements(dtype, range, random);
+    return packed(dtype, Array.from({ length: sizeOf(shape) }, next), shape);
+  }
   const data = newArray(dtype, sizeOf(shape));
   const isWide = data instanceof BigInt64Array || data instanceof BigUint64Array;
   const next = elements(dtype, range, random);

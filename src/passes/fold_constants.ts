@@ -10,6 +10,7 @@ import {
   nnShape,
   oneOf,
   opaqueOp,
+  qnnBlockDequantize,
   qnnDequantize,
   type Shape,
   sizeOf,
@@ -32,7 +33,7 @@ export const foldConstants = folding({
   name: 'fold-constants',
   doc: 'Operators whose operands are all constants are computed, shapes that are known too; dequantized weights stay quantized.',
   level: 'qnn',
-  kept: oneOf(opaqueOp, controlIf, controlLoop, qnnDequantize),
+  kept: oneOf(opaqueOp, controlIf, controlLoop, qnnDequantize, qnnBlockDequantize),
 });
 
 /** For graphs that run here: after selection, and never before an export. */

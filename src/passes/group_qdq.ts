@@ -5,6 +5,7 @@ import { applyRulesTo } from './rewrite/driver.ts';
 import { GraphEditor } from './rewrite/editor.ts';
 import { isUnrelated } from './rewrite/plan.ts';
 import type { AnyRule, Miss } from './rewrite/rule.ts';
+import { blockWeights } from './rules/block_weights.rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
 import { qdqConvComputed, qdqConvTransposeComputed, qdqMatmulComputed } from './rules/qdq_computed.rule.ts';
 import { dequantizeLate } from './rules/qdq_dequantize_late.rule.ts';
@@ -46,6 +47,7 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
     [
       ...dequantizeWeightsLate,
       ...dequantizeLate,
+      blockWeights,
       qdqAdd, // in front of tables: a quantized constant is added as any operand is
       qdqMul,
       qdqTable,

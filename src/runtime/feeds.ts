@@ -7,6 +7,7 @@ import {
   type DType,
   dtypeOfOnnxName,
   dtypes,
+  entriesOf,
   type Feeds,
   type Graph,
   type ITensor,
@@ -43,7 +44,7 @@ function toTensor(name: string, feed: TensorLike): ITensor {
   const dims = Array.isArray(given) ? Array.from(given) : undefined; // holes become visible
   if (dims === undefined || dims.some((d) => !Number.isSafeInteger(d) || d < 0))
     fail('U4001', `the dims of '${name}' should be sizes, but are ${inspect(given)}`, location);
-  if (sizeOf(dims) !== data.length)
+  if (entriesOf(dtype, sizeOf(dims)) !== data.length)
     fail(
       'U4001',
       `the dims of '${name}', [${dims.join(', ')}], hold ${sizeOf(dims)} elements, its data has ${data.length}`,

@@ -15,7 +15,10 @@ interface ElementInfo<Bits = number | undefined> {
   readonly bits: Bits;
 }
 
-/** A type that unskew computes with: in memory each element is an entry of a typed array, `storage`. */
+/**
+ * A type that unskew computes with: in memory each element is an entry of a typed array, `storage`; those of less than a byte share
+ * entries, as in a file.
+ */
 interface DTypeInfo<A> extends ElementInfo<number> {
   readonly min: number;
   readonly max: number;
@@ -63,6 +66,10 @@ const computedTypes = {
   f32: computed('float', 'float32', 1, 32, Float32Array, 3.4028234663852886e38),
   f64: computed('float', 'float64', 11, 64, Float64Array, Number.MAX_VALUE),
   bool: computed('bool', 'bool', 9, 8, Uint8Array, 1),
+  u4: computed('unsigned', 'uint4', 21, 4, Uint8Array, 15),
+  s4: computed('signed', 'int4', 22, 4, Uint8Array, 7),
+  u2: computed('unsigned', 'uint2', 25, 2, Uint8Array, 3),
+  s2: computed('signed', 'int2', 26, 2, Uint8Array, 1),
 };
 
 /** Element types of ONNX: those that unskew computes with, and those that it carries by name. */
@@ -75,16 +82,12 @@ export const elementTypes = {
   f8e4m3fnuz: carried('float', 'float8e4m3fnuz', 18, 8),
   f8e5m2: carried('float', 'float8e5m2', 19, 8),
   f8e5m2fnuz: carried('float', 'float8e5m2fnuz', 20, 8),
-  u4: carried('unsigned', 'uint4', 21, 4),
-  s4: carried('signed', 'int4', 22, 4),
   f4e2m1: carried('float', 'float4e2m1', 23, 4),
   f8e8m0: carried('float', 'float8e8m0', 24, 8),
-  u2: carried('unsigned', 'uint2', 25, 2),
-  s2: carried('signed', 'int2', 26, 2),
 };
 
 export type ElementType = keyof typeof elementTypes;
-/** Types that the interpreter computes with; `f16` and `bf16` are held as bit patterns and only cast. */
+/** Types that the interpreter computes with; `f16` and `bf16` are held as bit patterns and only cast, as packed ones are. */
 export type DType = keyof typeof computedTypes;
 type ArrayOf = { [D in DType]: (typeof computedTypes)[D]['storage']['prototype'] };
 export type ArrayFor<D extends DType> = ArrayOf[D];
@@ -93,10 +96,17 @@ export type TypedArray = ArrayOf[DType];
 /** The rows of the types that unskew computes with. */
 export const dtypes: { readonly [D in DType]: DTypeInfo<ArrayOf[D]> } = computedTypes;
 
-export const allDTypes = keysOf(dtypes);
+/** Types of which several elements share a byte: they are cast, reshaped and handed on. */
+export const packedTypes = ['u4', 's4', 'u2', 's2'] as const;
+export type PackedType = (typeof packedTypes)[number];
+export const isPackedType = (type: string): type is PackedType => packedTypes.some((packed) => packed === type);
+
+const everyDType = keysOf(dtypes);
+/** All others, which any operator may take. */
+export const allDTypes: readonly DType[] = everyDType.filter((type) => !isPackedType(type));
 
 const byCode = new Map(keysOf(elementTypes).map((type) => [elementTypes[type].onnxCode, type]));
-const byOnnxName = new Map(allDTypes.map((d) => [dtypes[d].onnx, d]));
+const byOnnxName = new Map(everyDType.map((d) => [dtypes[d].onnx, d]));
 
 export const isDType = (name: string): name is DType => Object.hasOwn(dtypes, name);
 export const elementTypeOfOnnxCode = (code: number): ElementType | undefined => byCode.get(code);
@@ -116,9 +126,12 @@ export const isHalf = (dtype: DType): boolean => dtype === 'f16' || dtype === 'b
 export const byteLengthOf = (type: Exclude<ElementType, 'string'>, count: number): number =>
   Math.ceil((count * elementTypes[type].bits) / 8);
 
+/** The entries of an array for so many elements. */
+export const entriesOf = (d: DType, count: number): number => (isPackedType(d) ? byteLengthOf(d, count) : count);
+
 /** A zeroed array for `length` elements of type `d`. */
 export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {
-  return new dtypes[d].storage(length);
+  return new dtypes[d].storage(entriesOf(d, length));
 }
 
 /**

@@ -1,6 +1,6 @@
 /** A concrete tensor, for the interpreter and for constants. Row major, no strides. */
 import { InternalError } from '../diagnostics/index.ts';
-import { type ArrayFor, type DType, dtypeOfOnnxName, dtypes, newArray, type TypedArray } from './dtype.ts';
+import { type ArrayFor, type DType, dtypeOfOnnxName, dtypes, entriesOf, newArray, type TypedArray } from './dtype.ts';
 
 export interface ITensor<D extends DType = DType> {
   readonly dtype: D;
@@ -71,7 +71,7 @@ export class Tensor {
 
   /**
    * @param type ONNX element type name: `uint8`, `int8`, `int32`, `float32`, `int64` (BigInt64Array), …
-   * @param data elements, row major
+   * @param data elements, row major; of `uint4`, `int4`, `uint2` and `int2` bytes, which several of them share, the lowest bits first
    * @param dims shape; defaults to rank 1
    * @throws TypeError when type, data and dims do not belong together
    */
@@ -85,7 +85,7 @@ export class Tensor {
     this.type = type;
     this.data = array;
     this.dims = dims ?? [array.length];
-    if (sizeOf(this.dims) !== array.length) {
+    if (entriesOf(dtype, sizeOf(this.dims)) !== array.length) {
       throw new TypeError(
         `Tensor: dims [${this.dims}] hold ${sizeOf(this.dims)} elements, the data has ${array.length}`,
       );

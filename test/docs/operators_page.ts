@@ -2,8 +2,9 @@
 import {
   type AnyOp,
   type AttrSpec,
+  allDTypes,
   allOps,
-  dtypes,
+  isPackedType,
   keysOf,
   type OperandSpec,
   type ResultSpec,
@@ -70,9 +71,9 @@ const lines = <T>(record: Readonly<Record<string, T>>, line: (name: string, entr
     .map((name) => line(name, record[name]))
     .join('<br>');
 
-const all = keysOf(dtypes).length;
+/** Packed types are named beside all others. */
 const typesOf = ({ dtypes: some }: OperandSpec): string =>
-  some.filter((dtype) => dtype !== 'opaque').length === all ? 'any' : some.join(' ');
+  allDTypes.every((dtype) => some.includes(dtype)) ? ['any', ...some.filter(isPackedType)].join(' ') : some.join(' ');
 
 const attributeOf = (name: string, { kind, values, default: fallback }: AttrSpec): string =>
   `${code(fallback === undefined ? name : `${name}=${JSON.stringify(fallback)}`)} ${values?.join(' ') ?? kind}`;

@@ -1,7 +1,7 @@
 /** ONNX files for tests: tensors read, small models written, both by onnx-proto and so apart from the importer. */
 import onnxProto from 'onnx-proto';
 import type { Dim } from '../../src/ir/types.ts';
-import { type DType, dtypeOfOnnxCode, dtypes, elementTypes, newArray, viewAs } from '../../src/tensors/dtype.ts';
+import { type DType, dtypeOfOnnxCode, dtypes, elementTypes, viewAs } from '../../src/tensors/dtype.ts';
 import { bytesOf, type ITensor } from '../../src/tensors/tensor.ts';
 
 const { onnx } = onnxProto;
@@ -34,7 +34,7 @@ function elementsOf(proto: InstanceType<typeof onnx.TensorProto>, dtype: DType):
           : dtype === 'u64' || dtype === 'u32'
             ? proto.uint64Data
             : proto.int32Data;
-  const data = newArray(dtype, typed.length);
+  const data = new dtypes[dtype].storage(typed.length); // of bytes, where elements share them
   for (let i = 0; i < typed.length; i++) {
     data[i] = (
       data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(String(typed[i])) : Number(typed[i])

@@ -16,8 +16,11 @@ import {
   keysOf,
   newArray,
   otherByteType,
+  packed,
+  packedTypes,
   shiftBetween,
   shiftTo,
+  unpacked,
   viewAs,
 } from '../../src/tensors/index.ts';
 
@@ -57,7 +60,7 @@ describe('the table of element types', () => {
   });
 
   it('names types that are carried only, and nothing computes with them', () => {
-    expect(carried).toHaveLength(all.length - allDTypes.length);
+    expect(carried).toHaveLength(all.length - allDTypes.length - packedTypes.length);
     for (const type of carried) {
       expect(elementTypes[type]).not.toHaveProperty('storage');
       expect(dtypeOfOnnxCode(elementTypes[type].onnxCode)).toBeUndefined();
@@ -75,6 +78,20 @@ describe('the table of element types', () => {
   });
 });
 
+describe('elements that share a byte', () => {
+  it.each(packedTypes)('of %s come back, modulo 2^bits', (type) => {
+    const { min, max, bits } = dtypes[type];
+    const values = Array.from({ length: 2 ** bits }, (_, i) => min + i);
+    expect([...unpacked(packed(type, values, [values.length])).data]).toEqual(values);
+    expect([...unpacked(packed(type, [min - 1, max + 1, min], [3])).data]).toEqual([max, min, min]);
+  });
+
+  it('begin in its lowest bits', () => {
+    expect([...packed('s4', [1, -1, 2], [3]).data]).toEqual([0xf1, 0x02]);
+    expect([...packed('u2', [1, 2, 3, 0, 1], [5]).data]).toEqual([0b00111001, 0b01]);
+  });
+});
+
 describe('bytes of elements', () => {
   it('fill up the last byte when elements are packed', () => {
     const lengths = [0, 1, 2, 3, 4, 5, 8, 9];
@@ -86,7 +103,7 @@ describe('bytes of elements', () => {
   });
 
   it('are those of the array in memory where unskew computes with a type', () => {
-    for (const type of allDTypes)
+    for (const type of [...allDTypes, ...packedTypes])
       for (const count of [0, 1, 7]) expect(byteLengthOf(type, count)).toBe(newArray(type, count).byteLength);
   });
 

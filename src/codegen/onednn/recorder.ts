@@ -13,6 +13,7 @@ import {
   type Graph,
   type ITensor,
   isDType,
+  isPackedType,
   isStatic,
   isTensorOf,
   type Node,
@@ -378,14 +379,16 @@ export class Recorder {
   }
 
   #copy(id: ValueId, { buffer: source, strides }: Strided, destination: Buffer, to: PlainLayout): void {
-    const shape = this.shape(id);
+    // elements that share bytes lie row major everywhere
+    const isPacked = isPackedType(this.dtype(id));
+    const shape = isPacked ? [this.bytesOf(id)] : this.shape(id);
     const inOrder = (byAxis: readonly number[]) => (shape.length === 0 ? [1] : inMemoryOrder(to, byAxis));
     this.kernel(
       {
         name: 'copy',
         elementBytes: byteLengthOf(this.dtype(id), 1),
         shape: inOrder(shape),
-        sourceStrides: inOrder(strides),
+        sourceStrides: inOrder(isPacked ? [1] : strides),
         destinationStrides: inOrder(plainStrides(to, shape)),
         sourceOffset: 0,
         destinationOffset: 0,

@@ -9,6 +9,7 @@ import {
   type Graph,
   type ITensor,
   isOp,
+  isPackedType,
   leastBytes,
   type Node,
   type NodeId,
@@ -44,8 +45,8 @@ export interface PartWriter {
   write(region: Region, found: (id: ValueId) => TensorType | undefined): Uint8Array;
 }
 
-/** bfloat16 has no array in its interface. */
-const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16';
+/** bfloat16 has no array in its interface, and integers of less than a byte are no inputs or results. */
+const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16' && !isPackedType(dtype);
 
 /**
  * @param host the back end whose operators and capabilities graphs are compiled for
@@ -67,7 +68,9 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
     accepts(node, graph) {
       if (!isOp(node, opaqueOp) && !node.op.startsWith('nn.')) return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
-      const foreign = border.find((id) => !crosses(graph.values[id].type.dtype));
+      const isWithin = (id: ValueId) =>
+        isPackedType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
+      const foreign = border.find((id) => !crosses(graph.values[id].type.dtype) && !isWithin(id));
       if (foreign !== undefined) return `it takes or gives ${graph.values[foreign].type.dtype}`;
       const refusal = writer.refusal(node, graph);
       return refusal !== undefined || isOp(node, opaqueOp) ? refusal : tried(node, graph);

@@ -9,6 +9,7 @@ import {
   elementTypeOfOnnxCode,
   elementTypes,
   isFloat,
+  isPackedType,
   sameBytes,
   sizeOf,
   viewAs,
@@ -119,6 +120,7 @@ export function readSparseTensor(context: Context, range: Range): OnnxSparseTens
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const raw = once(() => {
     if (dtype === undefined) return fault('has elements that are carried only');
+    if (isPackedType(dtype)) return fault('has elements that share bytes');
     const bytes = byteLengthOf(dtype, 1);
     const dense = allocate(context, byteLengthOf(dtype, elements));
     const [from, at] = [values.raw(), positionsOf(indices, dims, fault)];
@@ -202,8 +204,10 @@ function decodeTyped(
   if (field === 'doubleData') return readFixed(context, range, number, count, 8);
 
   const big = field === 'int64Data' || dtype === 'u64';
-  const bytes = allocate(context, byteLengthOf(dtype ?? 'u8', count));
-  const array = viewAs(dtype ?? 'u8', bytes);
+  // elements that share a byte come a byte at a time
+  const entry = dtype === undefined || isPackedType(dtype) ? 'u8' : dtype;
+  const bytes = allocate(context, byteLengthOf(entry, count));
+  const array = viewAs(entry, bytes);
   eachInt(context, range, number, (value, i) => {
     if (big) array[i] = BigInt(value);
     else if (dtype === 'bool') array[i] = value === 0 ? 0 : 1;
@@ -220,8 +224,9 @@ function warnOfBits(
   field: TypedField,
 ): void {
   if ((field !== 'int32Data' && field !== 'uint64Data') || dtype === 'u64') return;
-  // float16 and bfloat16 come as bit patterns; a byte of a carried type may be written signed or unsigned
-  const { min, max } = dtype === undefined ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
+  // float16 and bfloat16 come as bit patterns; a byte of a carried or packed type may be written signed or unsigned
+  const isBytes = dtype === undefined || isPackedType(dtype);
+  const { min, max } = isBytes ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
   let wrong: number | bigint | undefined;
   eachInt(context, range, tensorProto.fields[field][0], (value) => {
     if (value < min || value > max) wrong ??= value;

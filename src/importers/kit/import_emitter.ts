@@ -21,6 +21,7 @@ import {
   nnTranspose,
   type OperandSpec,
   opOf,
+  qnnBlockDequantize,
   qnnDequantize,
   type Shape,
   type TensorType,
@@ -28,7 +29,18 @@ import {
   type ValueId,
   type ValueInfo,
 } from '../../ir/index.ts';
-import { type DType, dtypes, type ITensor, isFloat, isHalf, scalar, sizeOf, tensor } from '../../tensors/index.ts';
+import {
+  byteTypeOf,
+  type DType,
+  dtypes,
+  type ITensor,
+  isFloat,
+  isHalf,
+  isPackedType,
+  scalar,
+  sizeOf,
+  tensor,
+} from '../../tensors/index.ts';
 import type { Wide } from './scope.ts';
 import { TypedEmitter } from './typed_emitter.ts';
 import { Unsupported } from './unsupported.ts';
@@ -36,8 +48,8 @@ import { Unsupported } from './unsupported.ts';
 /** Results and operands up to this many elements are folded at import. */
 const FOLD_RESULT = 65_536;
 const FOLD_OPERAND = 4 * FOLD_RESULT;
-/** Not folded: rewrites look for it at the weights. */
-const KEPT: AnyOp = qnnDequantize;
+/** Not folded: rewrites look for them at the weights. */
+const isKept = (op: AnyOp): boolean => op === qnnDequantize || op === qnnBlockDequantize;
 
 /** The graph that receives operators: a journal of a `Scope`, or TorchScript's. */
 export interface Journal {
@@ -105,12 +117,14 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const halves = new Set(
       operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype] : [])),
     );
+    if (operands.some((o) => o && isPackedType(o.type.dtype) && !takes(op, o.type.dtype)))
+      return this.#onBytes(op, operands, attrs);
     if (halves.size > 0) {
       // 16-bit floats are computed in binary32 and rounded once
       const wides = this.staysWide(operands);
       const widened = (o: Value) => this.wideOf(o, wides) ?? this.cast(o, 'f32');
       const wide = operands.map((o) => o && (halves.has(o.type.dtype) ? widened(o) : o));
-      const by = op === KEPT ? 'dequantize' : 'operator';
+      const by = isKept(op) ? 'dequantize' : 'operator';
       const [half] = halves;
       return this.emitList(op, wide, attrs).map((y) => {
         if (y.type.dtype !== 'f32') return y;
@@ -126,10 +140,20 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   #emitted(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const names = this.namesOf(op);
     const results = this.#located(() => this.#emitter.emitList(op, operands, attrs, names && { names }));
-    if (op === KEPT || !this.folds) return results;
+    if (isKept(op) || !this.folds) return results;
     this.#rememberMove(op, operands, attrs, results);
     const folded = this.#folded(operands, results);
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
+  }
+
+  /** An operator that takes no packed integers, on bytes; what it moves is packed again. */
+  #onBytes(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
+    const types = new Set(operands.flatMap((o) => (o && isPackedType(o.type.dtype) ? [o.type.dtype] : [])));
+    const wide = operands.map((o) => o && (isPackedType(o.type.dtype) ? this.cast(o, byteTypeOf(o.type.dtype)) : o));
+    return this.emitList(op, wide, attrs).map((y) => {
+      const type = [...types].find((packed) => byteTypeOf(packed) === y.type.dtype);
+      return type && op.traits.includes('movement') ? this.cast(y, type) : y;
+    });
   }
 
   /**
@@ -192,7 +216,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
 
   /** A constant of one element; refused where the type does not have the value. */
   scalar(dtype: DType, value: number, name?: string): Value {
-    if (isHalf(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
+    if (isHalf(dtype) || isPackedType(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
     const { min, max } = dtypes[dtype];
     if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max)) {
       this.unsupported(`the number ${value} as ${dtype}`);

@@ -40,7 +40,6 @@ import { NodeContext } from './node_context.ts';
 import { findOnnxOp, isOperator } from './op_table.ts';
 import type { OnnxOrigin } from './origin.ts';
 import { outputTypes } from './output_types.ts';
-import { unpacked } from './packed.ts';
 import type { OnnxProfile } from './profiles.ts';
 import type { PartialType } from './type_rules.ts';
 import { typedNode } from './typed_node.ts';
@@ -93,7 +92,6 @@ class Importer {
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
   readonly #warnings: Diagnostic[] = [];
-  readonly #unpackedNames = new Map<string, string>();
   readonly #nested: NestedGraphs;
   readonly #outer: Outer | undefined;
   constructor(
@@ -202,9 +200,7 @@ class Importer {
     if (first === undefined) return []; // computes nothing
     const loc = { ...this.#where, node: node.name === '' ? first : node.name, op: node.opType };
     const operator = node.domain === '' ? node.opType : `${node.domain}.${node.opType}`;
-    const operands = node.inputs.map((name) =>
-      name === '' ? undefined : (this.#unpacked(node, name) ?? this.#operand(name, loc)),
-    );
+    const operands = node.inputs.map((name) => (name === '' ? undefined : this.#operand(name, loc)));
     if (operands.every(isUnderstood)) {
       try {
         return isControl(node) ? this.#control(node, index, operands, loc) : this.#understood(node, operands, loc);
@@ -277,23 +273,6 @@ class Importer {
     }
     checkVersion(op, opset, node);
     return { op, opset };
-  }
-
-  /**
-   * Initializers of less than 8 bits become integers of 8 bits when they are dequantized; everywhere else they are
-   * carried.
-   */
-  #unpacked({ opType }: OnnxNode, name: string): AnyValue | undefined {
-    const packed = opType === 'DequantizeLinear' ? this.#file.graph.initializers.get(name) : undefined;
-    const integers = packed && unpacked(packed);
-    if (packed === undefined || integers === undefined) return undefined;
-    const known = this.#unpackedNames.get(name);
-    if (known !== undefined) return this.#scope.lookup(known);
-    const own = this.#scope.free(`${name}.unpacked`);
-    this.#unpackedNames.set(name, own);
-    const constant = this.#scope.pool.add(integers.read);
-    const type = { dtype: integers.dtype, shape: packed.dims };
-    return this.#scope.define(own, { type, constant }, { ...this.#where, input: name });
   }
 
   #operand(name: string, loc: Loc): AnyValue {

@@ -7,7 +7,12 @@ import {
   type ITensor,
   isBig,
   isFloat,
+  isPackedTensor,
+  isPackedType,
   newArray,
+  packed,
+  packedTypes,
+  unpacked,
 } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
 import { byte } from './operand_types.ts';
@@ -16,8 +21,8 @@ import { byte } from './operand_types.ts';
 export const nnCast = defineOp({
   name: 'nn.cast',
   doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0. To bool: x ≠ 0.',
-  operands: { x: tensorOf(...allDTypes) },
-  attrs: { to: attr.oneOf(...allDTypes) },
+  operands: { x: tensorOf(...allDTypes, ...packedTypes) },
+  attrs: { to: attr.oneOf(...allDTypes, ...packedTypes) },
   results: { y: { given: 'to' } },
   traits: ['elementwise'],
   infer: ({ x }, { to }) => ({ dtype: to, shape: x.shape }),
@@ -26,6 +31,8 @@ export const nnCast = defineOp({
 
 function converted(x: ITensor, to: DType): ITensor['data'] {
   if (x.dtype === to) return x.data;
+  if (isPackedTensor(x)) return converted(unpacked(x), to);
+  if (isPackedType(to)) return packed(to, converted(x, 's32') as Int32Array, x.shape).data;
   const data = newArray(to, x.data.length);
   if (isBig(x) && !isFloat(to) && to !== 'bool') {
     // both ways modulo 2^bits; the low 32 bits are all that a smaller type can see

@@ -6,6 +6,7 @@ import {
   gatherView,
   type ITensor,
   newArray,
+  packedTypes,
   sizeOf,
   stridesOf,
   tensor,
@@ -19,12 +20,14 @@ import { broadcastShape, broadcastTo, normalizeAxis, sameDim } from './broadcast
 import { padded } from './padded.ts';
 
 const any = tensorOf(...allDTypes);
+/** Elements that share bytes stay where they are. */
+const unmoved = tensorOf(...allDTypes, ...packedTypes);
 const likeX = { y: { like: 'x' } } as const;
 
 export const nnIdentity = defineOp({
   name: 'nn.identity',
   doc: 'x',
-  operands: { x: any },
+  operands: { x: unmoved },
   attrs: {},
   results: likeX,
   traits: ['identity', 'movement', 'elementwise'],
@@ -37,7 +40,7 @@ export const nnIdentity = defineOp({
 export const nnReshape = defineOp({
   name: 'nn.reshape',
   doc: 'The same elements, row major, in another shape of as many elements.',
-  operands: { x: any },
+  operands: { x: unmoved },
   attrs: { shape: attr.dims() },
   results: likeX,
   traits: ['movement'],

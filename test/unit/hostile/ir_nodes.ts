@@ -21,6 +21,7 @@ import {
   nnLstm,
   nnNonMaxSuppression,
   nnScatterNd,
+  qnnBlockDequantize,
   qnnBlockMatmul,
   qnnDynamicLstm,
   qnnPairLut,
@@ -54,6 +55,7 @@ const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     ...{ x: [3, 1, 5], w: [1, 5, 16], r: [1, 4, 16], sw: [1], sr: [1, 16], zw: [1, 16], zr: [1] },
     ...{ bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
   },
+  [qnnBlockDequantize.name]: { x: [4, 40], scale: [4, 3], zp: [4, 3] },
   [qnnBlockMatmul.name]: { a: [3, 40], b: [5, 3, 8], scale: [5, 3], zp: [5, 2] },
   [nnGru.name]: { x: [3, 1, 5], w: [1, 12, 5], r: [1, 12, 4], bias: [1, 24], h: [1, 1, 4] },
   [nnNonMaxSuppression.name]: { boxes: [1, 6, 4], scores: [1, 2, 6] },
@@ -64,6 +66,7 @@ const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
 
 /** Attributes with few values that are taken. */
 const ownAttrs: Readonly<Record<string, Readonly<Record<string, AttrValue>>>> = {
+  [qnnBlockDequantize.name]: { axis: 1, block: 16 },
   [qnnBlockMatmul.name]: { bits: 4, block: 16 },
 };
 

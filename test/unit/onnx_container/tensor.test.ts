@@ -37,7 +37,9 @@ const homes: Record<DType, { field: number; encode(raw: Uint8Array, packed: bool
 
 describe.each(Object.keys(dtypes) as DType[])('%s', (dtype) => {
   const { bits, onnxCode } = dtypes[dtype];
-  const size = bits / 8;
+  // of the elements that share a byte, or of one
+  const size = Math.max(1, bits / 8);
+  const each = Math.max(1, 8 / bits);
   const data = fc
     .array(fc.uint8Array({ minLength: size, maxLength: size }), { maxLength: 9 })
     .map((elements) =>
@@ -47,14 +49,14 @@ describe.each(Object.keys(dtypes) as DType[])('%s', (dtype) => {
   it('typed data, packed or not, and raw_data give the same bytes', () => {
     fc.assert(
       fc.property(data, fc.boolean(), (raw, packed) => {
-        const head = [int(1, raw.length / size), int(2, onnxCode)];
+        const head = [int(1, (each * raw.length) / size), int(2, onnxCode)];
         const fromRaw = tensorOf(...head, bytes(9, raw));
         const fromTyped = tensorOf(...head, homes[dtype].encode(raw, packed));
         expect(fromRaw).toMatchObject({
           name: 't',
           dtype,
           onnxType: onnxCode,
-          dims: [raw.length / size],
+          dims: [(each * raw.length) / size],
           byteLength: raw.length,
         });
         expect([...fromRaw.raw()]).toEqual([...raw]);
@@ -68,7 +70,7 @@ describe.each(Object.keys(dtypes) as DType[])('%s', (dtype) => {
     const raw = Uint8Array.from({ length: 4 * size }, (_, i) => (dtype === 'bool' ? i & 1 : i));
     const [a, b] = [raw.slice(0, 3 * size), raw.slice(3 * size)];
     const { encode } = homes[dtype];
-    const tensor = tensorOf(int(1, 4), int(2, onnxCode), encode(a, true), bytes(200, [1]), encode(b, false));
+    const tensor = tensorOf(int(1, 4 * each), int(2, onnxCode), encode(a, true), bytes(200, [1]), encode(b, false));
     expect([...tensor.raw()]).toEqual([...raw]);
   });
 });
@@ -101,10 +103,8 @@ describe('typed data', () => {
 describe('types that are only carried', () => {
   it.each([
     [17, [3], 3],
-    [21, [3], 2],
-    [22, [4], 2],
     [23, [1], 1],
-    [25, [5], 2],
+    [23, [3], 2],
     [14, [2], 16],
     [15, [2], 32],
   ])('type %i %j has %i bytes', (code, dims, size) => {

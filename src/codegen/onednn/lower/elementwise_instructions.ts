@@ -2,6 +2,7 @@
 import {
   type AnyOp,
   byOp,
+  isPackedType,
   isTensorOf,
   type Node,
   type nnBatchNorm,
@@ -110,7 +111,11 @@ const dequantize: Translation<typeof qnnDequantize> = {
 };
 
 const cast: Translation<(typeof ops)['nnCast']> = {
-  refuses: ({ x, attrs: { to } }, graph) => (graph.dtype(x) === to ? 'it changes nothing' : undefined),
+  refuses({ x, attrs: { to } }, graph) {
+    const from = graph.dtype(x);
+    if (isPackedType(from) || isPackedType(to)) return 'its elements share bytes';
+    return from === to ? 'it changes nothing' : undefined;
+  },
   emit({ x, attrs: { to } }, program) {
     const steps = castSteps(program.dtype(x), to);
     return steps.reduce((from, operation) => program.emit(operation, [from]), program.value(x));

@@ -35,6 +35,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnBlockMatmul: matmul.blockMatmul,
   qnnQuantize: quantize.quantize,
   qnnDequantize: quantize.dequantize,
+  qnnBlockDequantize: quantize.blockDequantize,
   qnnDynamicQuantize: quantize.dynamicQuantize,
   qnnDynamicQuantizeRows: dynamicQuantizeRows,
   qnnRequantize: requantize,

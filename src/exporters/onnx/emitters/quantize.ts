@@ -10,6 +10,7 @@ import {
   type DType,
   dtypes,
   numbersOf,
+  type qnnBlockDequantize,
   type qnnDequantize,
   type qnnDynamicQuantize,
   type qnnQuantize,
@@ -95,6 +96,12 @@ export function dequantize(e: NodeEmitter<typeof qnnDequantize>): Written {
   const wide = e.cast(e.value(x), 's32');
   const centred = zp ? e.add('Sub', [wide, e.cast(spread(e, zp), 's32')]) : wide;
   return e.finish('Mul', [e.cast(centred, 'f32'), spread(e, scale)]);
+}
+
+export function blockDequantize(e: NodeEmitter<typeof qnnBlockDequantize>): Written {
+  const { axis, block } = e.view.attrs;
+  e.since(21, 'DequantizeLinear by blocks');
+  return e.finish('DequantizeLinear', e.inputs(), { axis: int(axis), block_size: int(block) });
 }
 
 export function dynamicQuantize(e: NodeEmitter<typeof qnnDynamicQuantize>): Written {

@@ -9,6 +9,7 @@ import {
   type nnRecentre,
   type OpWith,
 } from '../../../ir/index.ts';
+import { isPackedType } from '../../../tensors/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { castTo, float, type Written } from '../node_writer.ts';
 import { clipAttributes, clipBounds, clipped, finishVia, moved, via, widened } from './elements.ts';
@@ -77,6 +78,9 @@ export function cast(e: NodeEmitter<typeof nnCast>): Written {
   e.since(6, 'Cast');
   const to = e.resultType.dtype;
   if (to === 'bf16' || e.typeOf(e.view.x).dtype === 'bf16') e.since(13, 'Cast of bf16');
+  for (const type of [to, e.typeOf(e.view.x).dtype]) {
+    if (isPackedType(type)) e.since(type === 'u4' || type === 's4' ? 21 : 25, `Cast of ${type}`);
+  }
   return e.finish('Cast', e.inputs(), castTo(to));
 }
 

@@ -3,15 +3,17 @@
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
   isWordOf,
+  nnClip,
   nnExpand,
   nnSlice,
+  qnnBlockDequantize,
   qnnDequantize,
   qnnDynamicQuantize,
   qnnQuantize,
   type Value,
 } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
-import { dtypeOfOnnxCode } from '../../../tensors/index.ts';
+import { byteTypeOf, dtypeOfOnnxCode, dtypes, isPackedType } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -57,35 +59,42 @@ function quantize(ctx: NodeContext): Value {
   const code = ctx.attr.int('output_dtype', 0);
   const named =
     code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
-  const dtype = zeroPoint?.type.dtype ?? named ?? 'u8';
+  const to = zeroPoint?.type.dtype ?? named ?? 'u8';
+  const dtype = isPackedType(to) ? byteTypeOf(to) : to;
   if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
-  if (named && named !== dtype)
-    ctx.refuse(`output_dtype is ${named}, the zero point is ${dtype}`, 'U2007', { input: 'y_zero_point' });
+  if (named && named !== to)
+    ctx.refuse(`output_dtype is ${named}, the zero point is ${to}`, 'U2007', { input: 'y_zero_point' });
   const precision = ctx.attr.int('precision', 0);
   if (precision !== 0 && dtypeOfOnnxCode(precision) !== scale.type.dtype)
     ctx.unsupported(`a division in precision ${precision}`);
   const axis = axisOf(ctx, x, scale);
   const real = x.type.dtype === 's32' ? ctx.cast(x, 'f32') : x;
-  return ctx.emit(
+  const y = ctx.emit(
     qnnQuantize,
-    { x: real, scale, zp: zeroPoint },
+    { x: real, scale, zp: zeroPoint && ctx.cast(zeroPoint, dtype) },
     {
       axis,
       dtype,
       arithmetic: quantizeArithmetic(ctx.profile),
     },
   );
+  if (!isPackedType(to)) return y;
+  // bytes saturate at limits beyond those of the type
+  const { min, max } = dtypes[to];
+  return ctx.cast(ctx.emit(nnClip, { x: y }, { min, max }), to);
 }
 
 function dequantize(ctx: NodeContext): Value {
-  const x = ctx.get('x');
-  const scale = unblocked(ctx, x, ctx.get('x_scale'));
-  const given = ctx.find('x_zero_point');
-  const zeroPoint = given && unblocked(ctx, x, given);
+  const [x, scale, zp] = [ctx.get('x'), ctx.get('x_scale'), ctx.find('x_zero_point')];
+  const block = ctx.attr.int('block_size', 0);
   const code = ctx.attr.int('output_dtype', 0);
   const to =
     code === 0 ? scale.type.dtype : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
-  const y = ctx.emit(qnnDequantize, { x, scale, zp: zeroPoint }, { axis: axisOf(ctx, x, scale) });
+  const axis = () => ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
+  const y =
+    block === 0
+      ? ctx.emit(qnnDequantize, { x, scale, zp }, { axis: axisOf(ctx, x, scale) })
+      : ctx.emit(qnnBlockDequantize, { x, scale, zp }, { axis: axis(), block });
   return ctx.cast(y, to);
 }
 

@@ -1,0 +1,124 @@
+/** Float products with weights that are dequantized by blocks: the weights stay packed. */
+import { isStatic, nnMatmul, nnTranspose, qnnBlockDequantize, qnnBlockMatmul, type Value } from '../../ir/index.ts';
+import { bytesOfCodes, isBlock } from '../../numerics/index.ts';
+import { dtypes, type ITensor, isPackedTensor, sizeOf, tensor, transposed, unpacked } from '../../tensors/index.ts';
+import type { Algebra } from '../rewrite/algebra.ts';
+import { planned, type Refusals } from '../rewrite/plan.ts';
+import { defineRule, type Match } from '../rewrite/rule.ts';
+
+type Load = () => ITensor;
+
+interface Weights {
+  readonly a: Value<'f32'>;
+  readonly bits: number;
+  readonly block: number;
+  /** The least number of the type, which the code 0 stands for. */
+  readonly least: number;
+  readonly codes: Load;
+  readonly scales: Load;
+  /** Undefined where zero points are the middle of the codes. */
+  readonly zeros: Load | undefined;
+  readonly columns: number;
+  readonly blocks: number;
+}
+
+function planBlocks({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, unrelated }: Refusals): Weights {
+  const turned = graph.view(nnTranspose, graph.producer(b.id));
+  const view = graph.view(qnnBlockDequantize, graph.producer(turned?.x.id ?? b.id));
+  if (view === undefined) return unrelated('its second operand is not dequantized by blocks');
+  const { x, scale, zp, attrs } = view;
+  const { block } = attrs;
+  const [load, scales, zero] = [x, scale, zp].map((v) => v && graph.loader(v));
+  const known = zp === undefined || zero !== undefined;
+  if (load === undefined || scales === undefined || !known) return refuse('the weights are computed at run time', b);
+  const { shape, dtype } = x.type;
+  if (shape.length !== 2 || !isStatic(shape)) return refuse('the weights are not one matrix', b);
+  const depth = turned ? 1 : 0;
+  if (attrs.axis !== depth) return refuse('the blocks do not lie along the depth', b);
+  if (dtype === 's16' || dtype === 'u16' || dtype === 's32') return refuse(`weights of ${dtype} are not packed`, b);
+  if (!isBlock(block)) return refuse(`a block of ${block} elements`, b);
+  if (a.type.dtype !== 'f32' || a.type.shape.at(-1) !== shape[depth])
+    return refuse('the depth of the first operand is not known', a);
+  const { bits, min } = dtypes[dtype];
+  // [columns, depth]
+  const rows = (t: ITensor): ITensor => {
+    const whole = isPackedTensor(t) ? unpacked(t) : t;
+    return turned ? whole : transposed(whole, [1, 0]);
+  };
+  return {
+    ...{ a: a as Value<'f32'>, bits, block, least: min, columns: shape[1 - depth] },
+    blocks: Math.ceil(shape[depth] / block),
+    codes: () => rows(load()),
+    scales: () => rows(scales()),
+    zeros: zero ? () => rows(zero()) : min < 0 ? undefined : () => zerosOf(rows(scales())),
+  };
+}
+
+const zerosOf = ({ shape }: ITensor): ITensor => tensor('u8', new Uint8Array(sizeOf(shape)), shape);
+
+function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights, { b, emit }: Algebra): Value {
+  const lines = (wanted: number, read: Load) => () => packedLines(read(), bits, least, wanted);
+  const bytes = bytesOfCodes(block, bits);
+  const codes = lines(blocks * block, load.codes);
+  const zeros = load.zeros;
+  return emit(
+    qnnBlockMatmul,
+    {
+      a,
+      b: b.lazy(
+        { dtype: 'u8', shape: [columns, blocks, bytes] },
+        () => tensor('u8', codes(), [columns, blocks, bytes]),
+        b.fresh('codes'),
+      ),
+      scale: b.lazy(
+        { dtype: 'f32', shape: [columns, blocks] },
+        () => load.scales() as ITensor<'f32'>,
+        b.fresh('scales'),
+      ),
+      zp:
+        zeros &&
+        b.lazy(
+          { dtype: 'u8', shape: [columns, bytesOfCodes(blocks, bits)] },
+          () => tensor('u8', lines(blocks, zeros)(), [columns, bytesOfCodes(blocks, bits)]),
+          b.fresh('zero_points'),
+        ),
+    },
+    { bits, block },
+  );
+}
+
+/** Each line as so many codes, which stand for numbers from `least` on; those behind its end are 0. */
+function packedLines({ shape, data }: ITensor, bits: number, least: number, wanted: number): Uint8Array {
+  const [count, length] = shape;
+  const [line, each] = [bytesOfCodes(wanted, bits), 8 / bits];
+  const bytes = new Uint8Array(count * line);
+  for (let i = 0; i < count; i++)
+    for (let k = 0; k < length; k++)
+      bytes[i * line + Math.floor(k / each)] |= (Number(data[i * length + k]) - least) << ((k % each) * bits);
+  return bytes;
+}
+
+export const blockWeights = defineRule({
+  name: 'block-weights',
+  root: nnMatmul,
+  law: 'matmul(a, deq(w; s, zp, blocks along the depth)) = block_matmul(a, w packed; s, zp)   for constant w',
+  exactness: 'bit-exact',
+  ...planned(planBlocks, emitBlocks, {
+    what: 'takes the scales of the next column',
+    emit: (weights, a) =>
+      emitBlocks(
+        {
+          ...weights,
+          scales: () => {
+            const { data, shape } = weights.scales();
+            const moved = Array.from(
+              { length: data.length },
+              (_, i) => Number(data[(i + weights.blocks) % data.length]) * (weights.columns === 1 ? 2 : 1),
+            );
+            return tensor('f32', moved, shape);
+          },
+        },
+        a,
+      ),
+  }),
+});
