@@ -24,10 +24,21 @@ function added({ data, shape }: ITensor<ByteType>, of: ProductLayout): Int32Arra
       sums[block] = sumOf(data, at, (at += rows));
       continue;
     }
-    const base = block * length;
-    for (let row = 0; row < rows; row++) for (let i = 0; i < length; i++) sums[base + i] += data[at++];
+    const own = sums.subarray(block * length, (block + 1) * length);
+    let row = 0;
+    for (; row + 8 <= rows; row += 8, at += 8 * length) addRows(data, at, length, own);
+    for (; row < rows; row++) for (let i = 0; i < length; i++) own[i] += data[at++];
   }
   return sums;
+}
+
+/** Adds eight rows at a time: each sum is read and written once for all of them. */
+function addRows(data: Int8Array | Uint8Array, at: number, length: number, sums: Int32Array): void {
+  const [b, c, d, e] = [at + length, at + 2 * length, at + 3 * length, at + 4 * length];
+  const [f, g, h] = [at + 5 * length, at + 6 * length, at + 7 * length];
+  for (let i = 0; i < length; i++)
+    sums[i] +=
+      data[at + i] + data[b + i] + data[c + i] + data[d + i] + data[e + i] + data[f + i] + data[g + i] + data[h + i];
 }
 
 /** The sum of one line, in int32. */
