@@ -134,13 +134,15 @@ describe('GroupQueryAttention', () => {
     readonly rest?: Form['operands'];
     readonly isPacked?: boolean;
     readonly isOpen?: boolean;
+    /** True for a cache of no positions, which is not an absent one. */
+    readonly isEmpty?: boolean;
   }
-  const form = ({ count = 1, before = 5, lengths, attrs, rest = [], isPacked, isOpen }: Options): Form => {
+  const form = ({ count = 1, before = 5, lengths, attrs, rest = [], isPacked, isOpen, isEmpty }: Options): Form => {
     const total = before + count;
     const given = lengths ?? Array(batch).fill(total);
     const n = given.length;
     const flat = (columns: number) => floats([n, count, columns * size]);
-    const past = () => (before > 0 ? floats([n, shared, before, size]) : undefined);
+    const past = () => (before > 0 || isEmpty ? floats([n, shared, before, size]) : undefined);
     const cache = ['N', shared, 'P', size];
     return {
       op: 'GroupQueryAttention',
@@ -187,6 +189,17 @@ describe('GroupQueryAttention', () => {
   close('a sink for each head', form({ rest: [undefined, undefined, undefined, undefined, floats([heads])] }));
   close('an addend', form({ rest: [undefined, undefined, undefined, floats([batch, 1, 1, 6])] }));
   close('several positions at once', form({ count: 3, lengths: [8], attrs: rotary, rest: tables }));
+  close('a cache that begins empty', form({ count: 4, before: 0, attrs: rotary, rest: tables, isEmpty: true }));
   close('a prompt', form({ count: 7, before: 0, attrs: rotary, rest: tables }));
   close('a prompt in a window', form({ count: 7, before: 0, attrs: { local_window_size: 3 } }));
 });
+
+for (const empty of [0, 1, 2])
+  close(`a concatenation whose operand ${empty} is empty`, {
+    op: 'Concat',
+    domain: '',
+    attrs: { axis: 1 },
+    operands: [0, 1, 2].map((i) => floats([2, i === empty ? 0 : 3 + i, 4])),
+    computed: 3,
+    outputs: [f32],
+  });

@@ -1,5 +1,16 @@
 /** Which nodes primitives and kernels compute. */
-import { type AttrSpecs, type Graph, isDType, isStatic, type Node, opOf, sizeOf, typeOf } from '../../ir/index.ts';
+import {
+  type AttrSpecs,
+  type Graph,
+  isDType,
+  isOp,
+  isStatic,
+  type Node,
+  nnConcat,
+  opOf,
+  sizeOf,
+  typeOf,
+} from '../../ir/index.ts';
 import { GraphView, isLowered, refusalOf } from './lower/index.ts';
 
 /** Why a node cannot be recorded, undefined when it can. Sizes are known. */
@@ -10,7 +21,9 @@ export function whyNotRecorded(node: Node, graph: Graph): string | undefined {
     if (id === null) continue;
     const { dtype, shape } = typeOf(graph, id);
     if (!isStatic(shape)) return 'a shape depends on run-time values';
-    if (sizeOf(shape) === 0) return 'an empty tensor';
+    // a concatenation leaves empty operands out: a cache begins as one
+    const isLeftOut = isOp(node, nnConcat) && !node.results.includes(id);
+    if (sizeOf(shape) === 0 && !isLeftOut) return 'an empty tensor';
     if (shape.length > 6 || !isDType(dtype)) return `the type ${dtype} of rank ${shape.length}`;
   }
   return beyondNative(node, view) ?? refusalOf(node, view);

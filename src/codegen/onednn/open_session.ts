@@ -67,4 +67,7 @@ function withPositions<T>(run: () => T): T {
   }
 }
 
-const buffersOf = (tensors: readonly ITensor[]): Uint8Array[] => tensors.map(({ data }) => bytesOf(data));
+/** Stands for a tensor without elements, which a session takes as one byte and does not read. */
+const NOTHING = new Uint8Array(1);
+const buffersOf = (tensors: readonly ITensor[]): Uint8Array[] =>
+  tensors.map(({ data }) => (data.length === 0 ? NOTHING : bytesOf(data)));

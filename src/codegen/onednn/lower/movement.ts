@@ -57,8 +57,9 @@ export const expand: Lowering<typeof nnExpand> = {
 };
 
 export const concat: Lowering<typeof nnConcat> = {
-  lower({ xs, y, attrs }, r) {
+  lower({ xs: all, y, attrs }, r) {
     const shape = r.shape(y);
+    const xs = all.filter((x) => sizeOf(r.shape(x)) > 0);
     const axis = (attrs.axis + shape.length) % shape.length;
     const layout = r.isBegun(y) ? 'channels-last' : r.preferredLayout(xs[0]);
     if (xs.length === 1) {
