@@ -71,6 +71,27 @@ export interface ZeroPointsRow {
   readonly symmetricMs: number;
 }
 
+/** A process from its start to its end. */
+export interface ProcessRow {
+  readonly process: string;
+  readonly leastMs: number;
+  readonly medianMs: number;
+  /** Over Node.js alone. */
+  readonly leastOverMs: number;
+  readonly medianOverMs: number;
+}
+
+/** A process from its start to the first output of a network. */
+export interface StartRow {
+  readonly network: string;
+  readonly engine: string;
+  readonly leastMs: number;
+  readonly medianMs: number;
+  /** The longest time for which a timer of 10 ms waited: median over rounds. */
+  readonly timerMs: number;
+  readonly peakKiB: number;
+}
+
 export interface ZooResult {
   readonly machine: string;
   readonly date: string;
@@ -79,13 +100,15 @@ export interface ZooResult {
   readonly rows: readonly Row[];
   readonly sentences: readonly SentencesRow[];
   readonly zeroPoints: readonly ZeroPointsRow[];
+  readonly processes?: readonly ProcessRow[];
+  readonly starts?: readonly StartRow[];
   /** Models that unskew cannot read, and why. */
   readonly unread: Readonly<Record<string, string>>;
 }
 
 export const thisMachine = (): string => `${cpus()[0]?.model.trim()}, ${cpus().length} processors`;
 
-export type Part = Partial<Pick<ZooResult, 'rows' | 'sentences' | 'zeroPoints' | 'unread'>>;
+export type Part = Partial<Omit<ZooResult, 'machine' | 'date' | 'runs'>>;
 
 /** The command of a run as the file tells it: the paths of this machine are nobody else's. */
 export const commandOf = (script: string, args: readonly string[]): string =>
@@ -118,24 +141,29 @@ export function merged(
     rows,
     sentences,
     zeroPoints: joined(before?.zeroPoints, part.zeroPoints),
+    processes: joined(before?.processes, part.processes),
+    starts: joined(before?.starts, part.starts),
     unread: Object.fromEntries(unread),
   };
 }
 
-type AnyRow = Row | SentencesRow | ZeroPointsRow;
+type AnyRow = Row | SentencesRow | ZeroPointsRow | ProcessRow | StartRow;
 
 /** What tells a row from others. */
-const subject = (row: AnyRow): string =>
-  'network' in row
+function subject(row: AnyRow): string {
+  if ('process' in row) return row.process;
+  if ('engine' in row) return `${row.network} ${row.engine}`;
+  return 'network' in row
     ? [row.network, row.zeroPoints, row.threads].join(' ')
     : [row.model, row.isa ?? '', JSON.stringify(row.sizes ?? {}), row.threads].join(' ');
+}
 
 function joined<R extends AnyRow>(before: readonly R[] = [], rows: readonly R[] = []): R[] {
   const all = new Map(before.map((row) => [subject(row), row]));
   for (const row of rows) {
     const known = all.get(subject(row));
     // A run that times nothing adds its comparison with the interpreter to the figures that are there.
-    const isTimed = 'network' in row || Object.keys(row.engines).length > 0;
+    const isTimed = !('engines' in row) || Object.keys(row.engines).length > 0;
     all.set(
       subject(row),
       known === undefined ? row : isTimed ? { ...known, ...row } : { ...row, ...known, ...exactOf(row) },

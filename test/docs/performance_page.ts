@@ -152,7 +152,7 @@ function totals(rows: readonly Row[]): string {
 }
 
 export function performancePage(result: ZooResult = stored()): string {
-  const { machine, date, runs, rows, sentences, zeroPoints } = result;
+  const { machine, date, runs, rows, sentences, zeroPoints, processes = [], starts = [] } = result;
   const run = rows.filter(({ refused }) => refused.unskew === undefined);
   const usual = run.filter(({ isa }) => isa === undefined);
   const zoo = usual.filter(({ model, sizes }) => model.includes('/') && sizes === undefined);
@@ -228,5 +228,27 @@ what it made for 8 lengths, and for more while that takes 64 MiB at most; later 
         ],
       ]),
     ),
+)}${section(
+  'Start',
+  'Whole processes in turns, over Node.js alone; and processes from their start to the first output of a network, on one thread: the time, the longest time for\nwhich a timer of 10 ms waits meanwhile, and the peak of resident memory.',
+  [...processes, ...starts],
+  () =>
+    [
+      table(
+        ['process', 'least, ms', 'over Node.js', 'median, ms', 'over Node.js'],
+        processes.map(({ process, ...row }) => [
+          `\`${process}\``,
+          ...[row.leastMs, row.leastOverMs, row.medianMs, row.medianOverMs].map((ms) => ms.toFixed(0)),
+        ]),
+      ),
+      table(
+        ['network', 'engine', 'least, ms', 'median, ms', 'a timer waits, ms', 'peak, MiB'],
+        starts.map(({ network, engine, ...row }) => [
+          `\`${network}\``,
+          engine,
+          ...[row.leastMs, row.medianMs, row.timerMs, row.peakKiB / 1024].map((value) => value.toFixed(0)),
+        ]),
+      ),
+    ].join('\n\n'),
 )}${section('Refused', 'What an engine does not run, and why.', refused, () => refused.join('\n'))}`;
 }
