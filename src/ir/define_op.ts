@@ -199,9 +199,10 @@ export interface Refuse extends Fault {
  * - `elementwise`: result element i depends on operand elements i alone (after broadcasting)
  * - `movement`: elements are moved or copied, never changed
  * - `commutative`: operands may be swapped
+ * - `quantized`: its integers stand for numbers, and its meaning is exact here, where other runtimes may differ by one
  * - `bodies`: it holds graphs, which decide what its results are
  */
-export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity' | 'bodies';
+export type Trait = 'elementwise' | 'movement' | 'commutative' | 'identity' | 'quantized' | 'bodies';
 
 /** Runs a graph that an operator holds, for its meaning: the outputs in order. */
 export type RunBody = (call: {

@@ -15,7 +15,7 @@ const levels = [
   {
     title: 'Quantized operators',
     about: 'They take and give integers that stand for numbers, q ↦ scale·(q − zero point).',
-    has: ({ name }: AnyOp) => name.startsWith('qnn.'),
+    has: ({ traits }: AnyOp) => traits.includes('quantized'),
   },
   {
     title: 'Operators on numbers',

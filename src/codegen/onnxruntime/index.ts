@@ -14,6 +14,7 @@ import {
   type Node,
   type NodeId,
   opaqueOp,
+  opOf,
   type TensorType,
   typeOf,
   type ValueId,
@@ -66,7 +67,9 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
     name: 'onnxruntime',
     /** Quantized operators stay with the interpreter: it is their meaning, and other runtimes may differ by one. */
     accepts(node, graph) {
-      if (!isOp(node, opaqueOp) && !node.op.startsWith('nn.')) return `${node.op} has a meaning of its own here`;
+      const { traits, level } = opOf(node);
+      if (traits.includes('quantized') || traits.includes('bodies') || level !== undefined)
+        return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
       const isWithin = (id: ValueId) =>
         isPackedType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;

@@ -76,7 +76,7 @@ function importIf(node: OnnxNode, [cond]: readonly (Value | undefined)[], site: 
   }
   const all = branches.map((branch) => site.read(branch, []));
   const bodies = all.filter((body) => 'graph' in body).map(understood);
-  const faults = all.filter((body) => 'error' in body && !site.isQuantized(body.body));
+  const faults = all.filter((body) => !('graph' in body) && isOfSizes(body) && !site.isQuantized(body.body));
   if (bodies.length === 0 || bodies.length + faults.length < 2) all.forEach(understood);
   const graphs = all.map((body) => ('graph' in body ? body.graph : refusing(body, bodies[0].graph)));
   const [yes, no] = graphs.map(outputsOf);
@@ -87,7 +87,7 @@ function importIf(node: OnnxNode, [cond]: readonly (Value | undefined)[], site: 
     const other = no[i];
     if (type.dtype !== other.dtype || type.shape.length !== other.shape.length)
       throw new Unsupported(`branches that give ${formatType(type)} and ${formatType(other)}`, {
-        dependsOnSizes: true,
+        dependsOnSizes: type.dtype === other.dtype,
       });
     const shape = type.shape.map((dim, axis) =>
       dim === other.shape[axis] && isAround(dim, around) ? dim : openSize(site.openSymbol()),
@@ -97,6 +97,9 @@ function importIf(node: OnnxNode, [cond]: readonly (Value | undefined)[], site: 
   const attrs = { thenBranch: graphs[0], elseBranch: graphs[1] };
   return emitted(controlIf, [cond], captures, attrs, results, bodies, site);
 }
+
+/** True for a body that does not fit together; at other sizes it may. */
+const isOfSizes = ({ error }: UnreadBody): boolean => error?.code === 'U2004' || error?.code === 'U2005';
 
 /** A loop that no count ends: more turns than anybody waits for. */
 const ENDLESS = 2n ** 63n - 1n;

@@ -11,6 +11,7 @@ import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 export const qnnAveragePool = defineOp({
   name: 'qnn.average_pool',
   doc: 'The mean over every window, as QLinearAveragePool of ONNX Runtime computes it: dequantized, summed in f32 in row-major order, divided, quantized with the zero point added before rounding; a window that is the whole input counts as qnn.global_average_pool. Taps outside add 0; they count in the divisor with `countIncludePad`. With `recipe` tflite the rounded mean of the integers of x as they are, see numerics/tflite_pool.ts: x and y have the same scale and zero point, which cancel. x: [N,C,spatial…]; scales and zero points are scalars.',
+  traits: ['quantized'],
   operands: unaryQuantized,
   attrs: { ...poolAttrs, countIncludePad: attr.bool(false), recipe: attr.oneOfOr('ort', 'ort', 'tflite') },
   results: { y: { like: 'x' } },

@@ -31,6 +31,7 @@ const products = { ort: qlinearMul, torch: torchMul, tflite: tfliteMul, xnnpack:
 export const qnnAdd = defineOp({
   name: 'qnn.add',
   doc: `y = sat(rne((sa·(a − za) + sb·(b − zb))/sy + zy)), rounded in between as QLinearAdd of ONNX Runtime does on x86: see numerics/qlinear_add.ts; with another \`recipe\` as PyTorch does: \`torch\` by its own kernels, \`qnnpack\` in fixed point, see numerics/torch.ts; or as TensorFlow Lite does: \`tflite\` by its reference kernels, \`xnnpack\` by XNNPACK, see numerics/tflite_binary.ts and xnnpack_binary.ts. With sb below zero it is a difference. ${parameters}`,
+  traits: ['quantized'],
   operands,
   attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'qnnpack', 'tflite', 'xnnpack') },
   results: { y: { like: 'a' } },
@@ -51,6 +52,7 @@ export const qnnAdd = defineOp({
 export const qnnMul = defineOp({
   name: 'qnn.mul',
   doc: `y = sat(rne(sa·(a − za)·sb·(b − zb)/sy + zy)), rounded in between as QLinearMul of ONNX Runtime does on x86: see numerics/qlinear_mul.ts; with another \`recipe\` as PyTorch does (\`torch\`: see numerics/torch.ts), TensorFlow Lite or XNNPACK. ${parameters}`,
+  traits: ['quantized'],
   operands,
   attrs: { recipe: attr.oneOfOr('ort', 'ort', 'torch', 'tflite', 'xnnpack') },
   results: { y: { like: 'a' } },

@@ -9,6 +9,7 @@ const quantized = tensorOf(...quantizedTypes, 's32', ...packedTypes);
 export const qnnBlockDequantize = defineOp({
   name: 'qnn.block_dequantize',
   doc: 'y = fl(fl(x − zp)·scale), x − zp in int32, with a scale and a zero point for each block of `block` elements along `axis`, the last one may be shorter. scale, zp: the shape of x, with ⌈size/block⌉ at `axis`; zp absent is 0.',
+  traits: ['quantized'],
   operands: { x: quantized, scale: tensorOf('f32'), zp: optional(quantized) },
   attrs: { axis: attr.int(1), block: attr.int() },
   results: { y: ['f32'] },

@@ -16,6 +16,7 @@ import { fusedMatmulSum } from './matmul_sum.ts';
 export const qnnBlockMatmul = defineOp({
   name: 'qnn.block_matmul',
   doc: 'y[…,n] = Σ_k a[…,k]·w[n,k], w = fl(fl(code − zp)·scale), codes of 2, 4 or 8 bits in blocks along k. b: [N, ⌈K/block⌉, block·bits/8], the lowest bits first; scale: [N, ⌈K/block⌉]; zp: likewise as f32, or packed as b is, row by row; absent it is 2^(bits−1). `f32`: from +0 on, each product is added in the order of k and rounded together with the sum before it, as in nn.matmul; `s8`: each block of a is quantized to bytes first (numerics/blocks.ts), and sums within a block are exact.',
+  traits: ['quantized'],
   operands: { a: tensorOf('f32'), b: tensorOf('u8'), scale: tensorOf('f32'), zp: optional(tensorOf('u8', 'f32')) },
   attrs: { bits: attr.int(4), block: attr.int(), activations: attr.oneOfOr('f32', 'f32', 's8') },
   results: { y: ['f32'] },

@@ -9,6 +9,7 @@ import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 export const qnnConv = defineOp({
   name: 'qnn.conv',
   doc: 'y[n,o,p] = Σ (x − zx)·(w − zw[o]) in int32 over the taps inside the input; taps outside read zx, that is, contribute 0. N-D, grouped. x: [N,C,spatial…], w: [O,C/group,kernel…], zx: scalar, zw: scalar or [O].',
+  traits: ['quantized'],
   operands: {
     x: byte,
     w: byte,

@@ -8,6 +8,7 @@ import { checkZeroPoint, elementAt } from './qnn_parameters.ts';
 export const qnnConvTranspose = defineOp({
   name: 'qnn.conv_transpose',
   doc: 'y[n,o,p·stride − pad + tap·dilation] += (x[n,c,p] − zx)·(w[c,o,tap] − zw[o]) in int32, what falls outside the output is dropped; N-D, grouped. x: [N,C,spatial…], w: [C,O/group,kernel…], zx: scalar, zw: scalar or [O].',
+  traits: ['quantized'],
   operands: {
     x: byte,
     w: byte,

@@ -9,6 +9,7 @@ const quantized = tensorOf(...quantizedTypes, 's32');
 export const qnnDequantize = defineOp({
   name: 'qnn.dequantize',
   doc: 'y = fl(fl(x − zp)·scale), x − zp in int32. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
+  traits: ['quantized'],
   operands: { x: quantized, scale: tensorOf('f32'), zp: optional(quantized) },
   attrs: { axis: attr.int(1) },
   results: { y: ['f32'] },

@@ -46,6 +46,7 @@ function expect(name: string, shape: Shape | undefined, wanted: Shape, refuse: R
 export const qnnDynamicLstm = defineOp({
   name: 'qnn.dynamic_lstm',
   doc: `nn.lstm whose products are those of qnn.dynamic_quantize: with P(v, w) = fl(fl(Σ (a − za)(w − zw))·fl(sa·sw)), v quantized to a by the range of all its elements, s = fl(fl(P(x, w) + P(h, r)) + fl(bW + bR)), x of all steps at once, h of each step and all elements of the batch. Gates i, o, f, c: c' = σ(s_f)·c + σ(s_i)·tanh(s_c), h' = σ(s_o)·tanh(c'). x: [T,B,I], w: [D,I,4H], r: [D,H,4H], their scales and zero points (0 when absent) [D] or [D,4H], bias: [D,8H], h, c: [D,B,H]; y: [T,D,B,H], all h'; lastH, lastC: [D,B,H].`,
+  traits: ['quantized'],
   operands: {
     x: f32,
     w: byte,

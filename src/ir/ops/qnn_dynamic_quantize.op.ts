@@ -11,6 +11,7 @@ import { attr, defineOp, tensorOf } from '../define_op.ts';
 export const qnnDynamicQuantize = defineOp({
   name: 'qnn.dynamic_quantize',
   doc: 'y = sat(rne(x/scale) + zp) with the scale and zero point that the range of x asks for, 0 included; see numerics/quantize_linear.ts. All zeros: scale 1 and zero point 0. With `recipe` torch as quantized::linear_dynamic of PyTorch does, in [0, high]; see numerics/torch.ts.',
+  traits: ['quantized'],
   operands: { x: tensorOf('f32') },
   attrs: { recipe: attr.oneOfOr('onnx', 'onnx', 'torch'), high: attr.int(255) },
   results: { y: ['u8'], scale: ['f32'], zp: ['u8'] },

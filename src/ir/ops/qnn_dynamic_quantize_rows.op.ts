@@ -6,6 +6,7 @@ import { attr, defineOp, tensorOf } from '../define_op.ts';
 export const qnnDynamicQuantizeRows = defineOp({
   name: 'qnn.dynamic_quantize_rows',
   doc: 'Each row of x: [M,K] to s8 with the scale and zero point that its range asks for, by one of the recipes of numerics/dynamic_rows.ts: x ≈ scale·(y − zp). scale, zp: [M].',
+  traits: ['quantized'],
   operands: { x: tensorOf('f32') },
   attrs: { recipe: attr.oneOf('symmetric', 'asymmetric', 'xnnpack') },
   results: { y: ['s8'], scale: ['f32'], zp: ['s8'] },

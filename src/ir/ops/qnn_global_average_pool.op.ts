@@ -7,6 +7,7 @@ import { checkUnary, unaryQuantized } from './qnn_parameters.ts';
 export const qnnGlobalAveragePool = defineOp({
   name: 'qnn.global_average_pool',
   doc: 'The mean over all spatial axes, as QLinearGlobalAveragePool of ONNX Runtime computes it: Σ (x − zx) in integers, then requantized by fl(sx / fl(sy·n)). `recipe` qnnpack is the same. With `recipe` torch as the own kernels of PyTorch do for channels-last tensors: by fl(fl(sx/sy)/n); torch-contiguous: and with the zero point added before rounding. tflite and xnnpack: as MEAN of TensorFlow Lite, see numerics/tflite_mean.ts. x: [N,C,spatial…] -> [N,C,1…]; scales and zero points are scalars.',
+  traits: ['quantized'],
   operands: unaryQuantized,
   attrs: { recipe: attr.oneOfOr('ort', 'ort', 'qnnpack', 'torch', 'torch-contiguous', 'tflite', 'xnnpack') },
   results: { y: { like: 'x' } },

@@ -7,6 +7,7 @@ import { byte } from './operand_types.ts';
 export const qnnLinearResize = defineOp({
   name: 'qnn.linear_resize',
   doc: 'x with two neighbouring axes, the first of them `axis`, at `sizes`: each element is weighted between its two neighbours along both axes, in the arithmetic of `recipe`: xnnpack takes weights of 11 bits and rounds halves up; tflite takes 10 bits for s8 and rounds halves away from zero, and binary32 for u8, cut after a half is added: see numerics/tflite_resize.ts. `coordinates`: i·s (asymmetric), (i + ½)·s − ½ (half_pixel), s = from/to, or i·(from − 1)/(to − 1) (align_corners).',
+  traits: ['quantized'],
   operands: { x: byte },
   attrs: {
     sizes: attr.ints(),

@@ -12,7 +12,7 @@ export const qnnLut = defineOp({
   operands: { x: byte, table: byte },
   attrs: {},
   results: { y: { like: 'table' } },
-  traits: ['elementwise'],
+  traits: ['quantized', 'elementwise'],
   infer({ x, table }, _attrs, refuse) {
     if (table.shape.length !== 1 || table.shape[0] !== 256)
       refuse(`'table' should have shape [256], but is ${formatType(table)}`, 'table');
@@ -34,7 +34,7 @@ export const qnnPairLut = defineOp({
   operands: { a: byte, b: byte, table: tensorOf(...byteTypes, 'bool') },
   attrs: {},
   results: { y: { like: 'table' } },
-  traits: ['elementwise'],
+  traits: ['quantized', 'elementwise'],
   infer({ a, b, table }, _attrs, refuse) {
     if (table.shape.length !== 1 || table.shape[0] !== PAIRS)
       refuse(`'table' should have shape [${PAIRS}], but is ${formatType(table)}`, 'table');

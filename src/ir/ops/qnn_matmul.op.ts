@@ -9,6 +9,7 @@ import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_par
 export const qnnMatmul = defineOp({
   name: 'qnn.matmul',
   doc: 'y[…,i,j] = Σ_k (a[…,i,k] − za)·(b[…,k,j] − zb) in int32; batches broadcast, rank-1 operands as in numpy.matmul. za: scalar, [M] by rows, or […,M,1] of the rank of a; zb: scalar, [N] by columns, or […,1,N] of the rank of b.',
+  traits: ['quantized'],
   operands: { a: byte, b: byte, za: optional(byte), zb: optional(byte) },
   attrs: {},
   results: { y: ['s32'] },

@@ -7,6 +7,7 @@ import { checkParameter, checkZeroPoint, elementAt, forEachRun } from './qnn_par
 export const qnnQuantize = defineOp({
   name: 'qnn.quantize',
   doc: 'y = sat(rne(fl(x/scale)) + zp), of type `dtype`; with `arithmetic` reciprocal y = sat(rne(fl(x·fl(1/scale))) + zp), which is what PyTorch computes. scale, zp: scalar, [C] along `axis`, or broadcast to x; zp absent is 0.',
+  traits: ['quantized'],
   operands: { x: tensorOf('f32'), scale: tensorOf('f32'), zp: optional(tensorOf(...quantizedTypes)) },
   attrs: {
     axis: attr.int(1),

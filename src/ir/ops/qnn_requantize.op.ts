@@ -30,6 +30,7 @@ multiplier, second: scalar, [C] along \`axis\`, or broadcast to x. By \`arithmet
 - f64: multiplier = sx·sw/sy in f64
 - fixed: multiplier = mantissa, second = shift, both s32: x·mantissa·2^(shift − 31) in the two roundings of gemmlowp
 x of type f32 is an accumulator with a float bias added (PyTorch).`,
+  traits: ['quantized'],
   operands: {
     x: tensorOf('s32', 'f32'),
     multiplier: tensorOf('f32', 'f64', 's32'),

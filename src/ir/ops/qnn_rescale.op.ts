@@ -21,6 +21,7 @@ multiplier, second: scalar, or [C] along \`axis\`. By \`arithmetic\`:
 - f64: the product in f64, rounded as \`rounding\` says
 - fixed: multiplier = mantissa, second = shift: x·mantissa·2^(shift − 31) in the two roundings of gemmlowp
 - fixed-wide: the same with a mantissa of 15 bits, rounded once, halves up: see numerics/tflite.ts`,
+  traits: ['quantized'],
   operands: {
     x: tensorOf('s32', 's64'),
     multiplier: tensorOf('f64', 's32'),

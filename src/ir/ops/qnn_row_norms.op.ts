@@ -10,6 +10,7 @@ import { checkScalar, checkZeroPoint } from './qnn_parameters.ts';
 export const qnnLogSoftmax = defineOp({
   name: 'qnn.log_softmax',
   doc: 'The logarithm of the softmax along `axis`, by `recipe` as the reference (tflite) or the optimized kernels (litert) of TensorFlow Lite compute it: see numerics/tflite_log_softmax.ts. y has the scale 1/16, and its greatest integer as zero point; the zero point of x cancels.',
+  traits: ['quantized'],
   operands: { x: byte, sx: tensorOf('f32') },
   attrs: { axis: attr.int(), recipe: attr.oneOf('tflite', 'litert') },
   results: { y: { like: 'x' } },
@@ -30,6 +31,7 @@ export const qnnLogSoftmax = defineOp({
 export const qnnL2Normalize = defineOp({
   name: 'qnn.l2_normalize',
   doc: 'x / √Σ x² along `axis`, as the kernels of TensorFlow Lite compute it: see numerics/tflite_l2_normalization.ts. y has the scale 1/128, and the middle of its range as zero point; the scale of x cancels.',
+  traits: ['quantized'],
   operands: { x: byte, zx: byte },
   attrs: { axis: attr.int() },
   results: { y: { like: 'x' } },

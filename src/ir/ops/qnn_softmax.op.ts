@@ -10,6 +10,7 @@ const operands = { ...unaryQuantized, zy: tensorOf(...byteTypes, 's16') } as con
 export const qnnSoftmax = defineOp({
   name: 'qnn.softmax',
   doc: 'Softmax along `axis`, as QLinearSoftmax of ONNX Runtime computes it; see numerics/qlinear_softmax.ts. With `recipe` tflite or litert the softmax of beta·x as the reference or the optimized kernels of TensorFlow Lite compute it: see numerics/tflite_softmax.ts. zx cancels. Scales and zero points are scalars. y is of the type of zy: that of x, or s16 by a recipe of TensorFlow Lite.',
+  traits: ['quantized'],
   operands,
   attrs: { axis: attr.int(), beta: attr.float(1), recipe: attr.oneOfOr('ort', 'ort', 'tflite', 'litert') },
   results: { y: { like: 'zy' } },

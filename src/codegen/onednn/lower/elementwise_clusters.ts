@@ -5,7 +5,7 @@
  * become one. A group ends where a node outside reads one of its values. The command stands in the place of the last node of the group: what
  * the group reads is made before, and who reads from the group comes behind it, so that no command waits for itself.
  */
-import { type Graph, isOp, type Node, nnBatchNorm, sameShape, typeOf, type ValueId } from '../../../ir/index.ts';
+import { type Graph, isOp, type Node, nnBatchNorm, opOf, sameShape, typeOf, type ValueId } from '../../../ir/index.ts';
 import { elementwiseRefusal } from './elementwise_instructions.ts';
 import { GraphView } from './lowering.ts';
 
@@ -24,7 +24,7 @@ interface Group {
   readonly instructions: number;
 }
 
-const isEnd = ({ op }: Node): boolean => op === 'nn.cast' || op.startsWith('qnn.');
+const isEnd = (node: Node): boolean => node.op === 'nn.cast' || opOf(node).traits.includes('quantized');
 
 const alone = (node: Node): Group => ({
   nodes: [node],
