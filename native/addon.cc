@@ -110,6 +110,9 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("desc", Napi::Function::New<coded<desc_function>>(env, "desc"));
   exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
   exports.Set("lent", Napi::Function::New<coded<lent_function>>(env, "lent"));
+  exports.Set("contents", Napi::Function::New<coded<contents_function>>(env, "contents"));
+  exports.Set("packedForms", Napi::Function::New<coded<packed_forms_function>>(env, "packedForms"));
+  exports.Set("prepacked", Napi::Function::New<coded<prepacked_function>>(env, "prepacked"));
   exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
   exports.Set("arenas", Napi::Function::New<coded<arenas_function>>(env, "arenas"));
   exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));

@@ -11,10 +11,19 @@ int64_t ConstantMemory::next_id() {
   return ++last;
 }
 
+ConstantMemory::ConstantMemory(int64_t bytes, const PackedForms& forms) : bytes_(bytes), forms_(forms) {
+  for (const auto& [way, weights] : forms_) shelf_of_weights().put({id_, 0, way}, weights);
+}
+
+const uint8_t* ConstantMemory::data() const {
+  require(has_bytes(), "a constant is there in packed forms alone");
+  return own_ ? own_->data() : lender_();
+}
+
 const std::shared_ptr<const AlignedBuffer>& ConstantMemory::kept() {
   if (!own_) {
     const auto copy = std::make_shared<AlignedBuffer>(bytes_);
-    if (bytes_ > 0) std::memcpy(copy->data(), lender_(), static_cast<size_t>(bytes_));
+    if (bytes_ > 0) std::memcpy(copy->data(), data(), static_cast<size_t>(bytes_));
     own_ = copy;
     lender_ = nullptr;
   }

@@ -1,11 +1,12 @@
 // Constants of sessions: bytes that never change. They are memory of their own, or lent by JavaScript; of lent ones a copy is made
-// where runs read them, and none where they are packed when a session is made.
+// where runs read them, and none where they are packed when a session is made. Others are there in packed forms alone.
 #pragma once
 
 #include <functional>
 #include <memory>
 
 #include "aligned_buffer.h"
+#include "kernels/packed_weights.h"
 
 namespace unskew {
 
@@ -16,15 +17,17 @@ class ConstantMemory {
 
   explicit ConstantMemory(std::shared_ptr<const AlignedBuffer> own) : bytes_(own->bytes()), own_(std::move(own)) {}
   ConstantMemory(int64_t bytes, Lender lender) : bytes_(bytes), lender_(std::move(lender)) {}
+  ConstantMemory(int64_t bytes, const PackedForms& forms);
   ConstantMemory(const ConstantMemory&) = delete;
   ConstantMemory& operator=(const ConstantMemory&) = delete;
 
   // A number from 1 that no other constant of the process ever has, so that what is made of constants is found by it.
   int64_t id() const { return id_; }
   int64_t bytes() const { return bytes_; }
-  bool is_lent() const { return own_ == nullptr; }
-  // Valid until JavaScript runs again.
-  const uint8_t* data() const { return own_ ? own_->data() : lender_(); }
+  bool is_lent() const { return lender_ != nullptr; }
+  bool has_bytes() const { return own_ != nullptr || is_lent(); }
+  // Valid until JavaScript runs again. Throws InvalidArgument where there are packed forms alone.
+  const uint8_t* data() const;
   // The memory of its own.
   const std::shared_ptr<const AlignedBuffer>& kept();
 
@@ -33,8 +36,9 @@ class ConstantMemory {
 
   const int64_t id_ = next_id();
   const int64_t bytes_;
-  std::shared_ptr<const AlignedBuffer> own_;  // null: lent
+  std::shared_ptr<const AlignedBuffer> own_;
   Lender lender_;
+  PackedForms forms_;  // which kernels find by the number of the constant
 };
 
 // Gives the whole pages of a range of private memory back to the system, in the place of which zeros are read.

@@ -1,5 +1,8 @@
 #include "native_memory.h"
 
+#include <algorithm>
+
+#include "array_buffer.h"
 #include "memory_desc.h"
 #include "primitive_core.h"
 
@@ -43,6 +46,91 @@ Napi::Value lent_function(const Napi::CallbackInfo& info) {
   const Napi::Object lent = NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(count, address));
   lent.DefineProperty(Napi::PropertyDescriptor::Value("lent", bytes));
   return lent;
+}
+
+Napi::Value contents_function(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<ConstantMemory>& memory = NativeMemory::from({info[0], "contents: memory"}).constant();
+  const uint8_t* data = memory->data();
+  const auto bytes = static_cast<size_t>(memory->bytes());
+  Napi::Uint8Array copy = Napi::Uint8Array::New(info.Env(), bytes, new_array_buffer(info.Env(), bytes), 0);
+  std::copy_n(data, bytes, copy.Data());
+  return copy;
+}
+
+namespace {
+
+// Packed weights as bytes: the sizes of three parts, then these.
+struct FormHead {
+  int64_t weights, sums, magnitudes;  // bytes, numbers, numbers
+
+  size_t bytes() const {
+    return checked_add(checked_add(sizeof(FormHead), weights),
+                       checked_add(checked_product(sums, 4), checked_product(magnitudes, 8)));
+  }
+};
+
+Napi::Value form_of(Napi::Env env, const PackedWeights& packed) {
+  const FormHead head = {packed.bytes->bytes(), static_cast<int64_t>(packed.sums.size()),
+                         static_cast<int64_t>(packed.magnitudes.size())};
+  Napi::Uint8Array form = Napi::Uint8Array::New(env, head.bytes(), new_array_buffer(env, head.bytes()), 0);
+  uint8_t* to = form.Data();
+  const auto add = [&](const void* from, size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+    to += bytes;
+  };
+  add(&head, sizeof head);
+  add(packed.bytes->data(), static_cast<size_t>(head.weights));
+  add(packed.sums.data(), packed.sums.size() * 4);
+  add(packed.magnitudes.data(), packed.magnitudes.size() * 8);
+  return form;
+}
+
+std::shared_ptr<const PackedWeights> weights_of(const Argument& argument) {
+  const Napi::Uint8Array form = argument.bytes();
+  FormHead head = {};
+  const bool has_head = form.ByteLength() >= sizeof head;
+  if (has_head) std::memcpy(&head, form.Data(), sizeof head);
+  const bool is_sound = has_head && head.weights >= 0 && head.sums >= 0 && head.magnitudes >= 0 &&
+                        std::max({head.weights, head.sums, head.magnitudes}) <= kMaximumSize &&
+                        head.bytes() == form.ByteLength();
+  if (!is_sound) argument.refuse("packed weights");
+  auto packed = std::make_shared<PackedWeights>();
+  packed->bytes = std::make_unique<AlignedBuffer>(head.weights);
+  packed->sums.resize(static_cast<size_t>(head.sums));
+  packed->magnitudes.resize(static_cast<size_t>(head.magnitudes));
+  const uint8_t* from = form.Data() + sizeof head;
+  const auto take = [&](void* to, size_t bytes) {
+    if (bytes > 0) std::memcpy(to, from, bytes);
+    from += bytes;
+  };
+  take(packed->bytes->data(), static_cast<size_t>(head.weights));
+  take(packed->sums.data(), packed->sums.size() * 4);
+  take(packed->magnitudes.data(), packed->magnitudes.size() * 8);
+  return packed;
+}
+
+}  // namespace
+
+Napi::Value packed_forms_function(const Napi::CallbackInfo& info) {
+  const Napi::Env env = info.Env();
+  const int64_t id = NativeMemory::from({info[0], "packedForms: memory"}).constant()->id();
+  const Napi::Array forms = Napi::Array::New(env);
+  const auto is_of_memory = [&](const WeightsKey& key) { return std::get<0>(key) == id && std::get<1>(key) == 0; };
+  for (const auto& [key, packed] : shelf_of_weights().all(is_of_memory)) {
+    const Napi::Object form = Napi::Object::New(env);
+    form.Set("way", Napi::String::New(env, std::get<2>(key)));
+    form.Set("bytes", form_of(env, *packed));
+    forms.Set(forms.Length(), form);
+  }
+  return forms;
+}
+
+Napi::Value prepacked_function(const Napi::CallbackInfo& info) {
+  const int64_t bytes = Argument(info[0], "prepacked: bytes").integer(0, kMaximumSize);
+  PackedForms forms;
+  for (const Argument& form : Argument(info[1], "prepacked: forms").elements())
+    forms.emplace_back(form.property("way").text(), weights_of(form.property("bytes")));
+  return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(bytes, forms));
 }
 
 Napi::Value pack_function(const Napi::CallbackInfo& info) {

@@ -28,6 +28,12 @@ class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<ConstantMemory
 Napi::Value memory_function(const Napi::CallbackInfo& info);
 // binding.lent(bytes)
 Napi::Value lent_function(const Napi::CallbackInfo& info);
+// binding.contents(memory)
+Napi::Value contents_function(const Napi::CallbackInfo& info);
+// binding.packedForms(memory)
+Napi::Value packed_forms_function(const Napi::CallbackInfo& info);
+// binding.prepacked(bytes, forms)
+Napi::Value prepacked_function(const Napi::CallbackInfo& info);
 // binding.pack(bytes, source, destination, threads)
 Napi::Value pack_function(const Napi::CallbackInfo& info);
 

@@ -144,7 +144,10 @@ class Compiler {
         add_patch(*argument.ref, {nullptr, index});
         continue;
       }
-      constants[i] = is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
+      if (argument.ref->memory->has_bytes() || !argument.rule->by_name) {
+        constants[i] =
+            is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
+      }
       if (!argument.rule->packed) compiled_.addresses[index] = constants[i];
       identities[i].memory = argument.ref->memory->id();
       has_constants = true;

@@ -30,7 +30,8 @@ BufferRef read_buffer_ref(const Argument& argument) {
 
 bool equal_constants(const std::shared_ptr<ConstantMemory>& a, const std::shared_ptr<ConstantMemory>& b) {
   if (a == b) return true;
-  return a && b && a->bytes() == b->bytes() && std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;
+  if (!a || !b || a->bytes() != b->bytes() || !a->has_bytes() || !b->has_bytes()) return false;
+  return std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;
 }
 
 bool equal_places(const BufferRef& a, const BufferRef& b) {

@@ -204,7 +204,11 @@ KernelProgram make_convolution(const ConvolutionParams& p, const KernelTarget& t
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.batch, p.input[0], p.input[1], p.channels)},
-      {.name = "weights", .bytes = checked_product(p.outputs, inputs, taps), .constant = true, .packed = true},
+      {.name = "weights",
+       .bytes = checked_product(p.outputs, inputs, taps),
+       .constant = true,
+       .packed = true,
+       .by_name = target.isa == Isa::avx512},
       {.name = "bias", .bytes = checked_product(p.outputs, 4), .alignment = 4, .required = false, .constant = true, .packed = true},
       {.name = "multiplier",
        .bytes = checked_product(p.outputs, 4),

@@ -163,17 +163,22 @@ UNSKEW_AVX512 void pack_avx512(const ConvolutionPlan& plan, const ChannelBlock& 
   }
 }
 
-// Everything that packed weights depend on: the weights, and the values of their zero points.
-std::string key_of(const ConvolutionPlan& plan, const Identity& identity) {
+// Everything that packed weights depend on besides the weights; of zero points that follow each other and are equal one, and how
+// many.
+std::string way_of(const ConvolutionPlan& plan) {
   const ConvolutionParams& p = plan.p;
-  const auto* zero_points = reinterpret_cast<const char*>(plan.plain_zero_points.data());
-  std::string key(zero_points, plan.plain_zero_points.size() * sizeof(int32_t));
+  std::string way;
   for (const int64_t part :
-       {identity.memory, identity.offset, int64_t{p.weights_type == ByteType::u8}, int64_t{p.channels_first},
-        int64_t{p.type == OutputType::s32}, int64_t{plan.by_rows}, p.channels, p.outputs, p.groups, p.kernel[0], p.kernel[1]}) {
-    key += std::to_string(part) + ' ';
+       {int64_t{p.weights_type == ByteType::u8}, int64_t{p.channels_first}, int64_t{p.type == OutputType::s32},
+        int64_t{plan.by_rows}, p.channels, p.outputs, p.groups, p.kernel[0], p.kernel[1]}) {
+    way += std::to_string(part) + ' ';
   }
-  return key;
+  const std::vector<int32_t>& zeros = plan.plain_zero_points;
+  for (size_t begin = 0, end = 0; begin < zeros.size(); begin = end) {
+    while (end < zeros.size() && zeros[end] == zeros[begin]) end++;
+    way += std::to_string(zeros[begin]) + 'x' + std::to_string(end - begin) + ' ';
+  }
+  return way;
 }
 
 }  // namespace
@@ -185,7 +190,8 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
 
 std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan, int threads, const uint8_t* weights,
                                                     const Identity& identity) {
-  return shared_weights(key_of(plan, identity), [&] {
+  const auto packed_weights = shelf_of_weights().get({identity.memory, identity.offset, way_of(plan)}, [&] {
+    require(weights != nullptr, "convolution: the weights were packed for another kernel");
     auto packed = std::make_shared<PackedWeights>();
     packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
     packed->sums.resize(plan.p.outputs * plan.taps());
@@ -203,6 +209,11 @@ std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan,
     });
     return packed;
   });
+  const bool fits = packed_weights->bytes->bytes() == plan.weight_bytes &&
+                    static_cast<int64_t>(packed_weights->sums.size()) == plan.p.outputs * plan.taps() &&
+                    static_cast<int64_t>(packed_weights->magnitudes.size()) == plan.p.outputs;
+  require(fits, "convolution: packed weights have another size");
+  return packed_weights;
 }
 
 }  // namespace unskew

@@ -27,6 +27,8 @@ struct ArgumentRule {
   bool constant = false;  // must lie in constant memory, so that `prepare` may read it
   // Of a constant: `prepare` alone reads it, and runs have no address of it.
   bool packed = false;
+  // Of such a constant: it may be there as packed weights alone, without an address.
+  bool by_name = false;
   bool in_place = false;  // may be the very place of the destination
 };
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "kernels/kernel.h"
 
@@ -14,6 +15,9 @@ struct PackedWeights {
   std::vector<int32_t> sums;       // [output channel][tap]: Σ over the input channels of w − zero point
   std::vector<double> magnitudes;  // [output channel]: Σ |w − zero point|
 };
+
+// A way to pack a constant, in words; weights that were packed the same way are the same.
+using PackedForms = std::vector<std::pair<std::string, std::shared_ptr<const PackedWeights>>>;
 
 // Things that sessions share, by key, for as long as one of them has them.
 template <class Key, class Kept>
@@ -29,10 +33,25 @@ class Shelf {
       }
     }
     const std::shared_ptr<const Kept> made = make();
+    put(key, made);
+    return made;
+  }
+
+  void put(const Key& key, const std::shared_ptr<const Kept>& kept) {
     const std::lock_guard lock(mutex_);
     std::erase_if(known_, [](const auto& entry) { return entry.second.expired(); });
-    known_.insert_or_assign(key, made);
-    return made;
+    known_.insert_or_assign(key, kept);
+  }
+
+  // All that sessions have, with a key for which `is_wanted` holds.
+  template <class IsWanted>
+  std::vector<std::pair<Key, std::shared_ptr<const Kept>>> all(const IsWanted& is_wanted) {
+    const std::lock_guard lock(mutex_);
+    std::vector<std::pair<Key, std::shared_ptr<const Kept>>> found;
+    for (const auto& [key, entry] : known_) {
+      if (std::shared_ptr<const Kept> kept = entry.lock(); kept && is_wanted(key)) found.emplace_back(key, kept);
+    }
+    return found;
   }
 
  private:
@@ -40,10 +59,12 @@ class Shelf {
   std::map<Key, std::weak_ptr<const Kept>> known_;
 };
 
-template <class Make>
-std::shared_ptr<const PackedWeights> shared_weights(const std::string& key, const Make& make) {
-  static auto* shelf = new Shelf<std::string, PackedWeights>();  // threads outlive static objects
-  return shelf->get(key, make);
+// By the constant, the byte in it, and the way.
+using WeightsKey = std::tuple<int64_t, int64_t, std::string>;
+
+inline Shelf<WeightsKey, PackedWeights>& shelf_of_weights() {
+  static auto* shelf = new Shelf<WeightsKey, PackedWeights>();  // threads outlive static objects
+  return *shelf;
 }
 
 }  // namespace unskew

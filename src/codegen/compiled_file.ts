@@ -6,21 +6,21 @@
  *   4 bytes   CRC-32 of the header and of the 12 bytes before
  *   header    JSON: the graph at level dnnl as text, the table of its constants (of those in bodies by path) with the CRC-32 of each, certificate,
  *             strategies, target, length of what follows
- *   constants each 64-byte aligned, in the order of the table, zeros between them
+ *   sections  each 64-byte aligned, zeros between them: the constants in the order of the table; then, where there is one, the plan for
+ *             the machine that the file was written on (ready_model.ts), with packed weights
  *
- * Everything but those zeros is under a checksum, and all of them are verified when the file is read: a flipped bit in a
- * weight would be other numbers, without a word. CRC-32 finds every burst of up to 32 bits and takes 14 ms for 100 MB.
+ * Everything but those zeros is under a checksum, and what is read of a file is verified: a flipped bit in a weight would be other
+ * numbers, without a word. CRC-32 finds every burst of up to 32 bits and takes 14 ms for 100 MB.
  *
- * The graph is host-independent; layouts, packing and memory are planned where the file is loaded. It is kept in its
- * textual form because the parser checks all of it, and people can read it.
+ * The graph is host-independent; layouts, packing and memory are planned where the file is loaded, unless the plan fits there. It is kept
+ * in its textual form because the parser checks all of it, and people can read it.
  */
 
-import { fail, UnskewError } from '../diagnostics/index.ts';
+import { UnskewError } from '../diagnostics/index.ts';
 import {
   byteLengthOf,
   bytesOf,
   constantsByPath,
-  type DType,
   type Graph,
   type ITensor,
   isDType,
@@ -31,15 +31,9 @@ import {
   verify,
 } from '../ir/index.ts';
 import type { Certificate, StrategyReport } from '../passes/index.ts';
-import { platform } from '../platform/index.ts';
-import { COMPILED_NAME } from './compiled_name.ts';
+import { headerOf, isSize, type Place, refused, Sections, type Source, sectionOf } from './compiled_sections.ts';
+import { addReady, type ReadyModel } from './ready_model.ts';
 import type { TargetDescription } from './targets.ts';
-
-const MAGIC = [...COMPILED_NAME, 2] as const;
-const VERSION = MAGIC.length - 1;
-const CHECKED = MAGIC.length + 4;
-const PREFIX = CHECKED + 4;
-const ALIGNMENT = 64;
 
 export interface CompiledModel {
   readonly graph: Graph;
@@ -48,80 +42,42 @@ export interface CompiledModel {
   readonly strategies: readonly StrategyReport[];
 }
 
-interface Place {
-  readonly dtype: string;
-  readonly shape: readonly number[];
-  /** From the start of the constants. */
-  readonly offset: number;
-  readonly crc: number;
-}
-
-interface Header extends Omit<CompiledModel, 'graph'> {
-  readonly graph: string;
-  readonly constants: Readonly<Record<string, Place>>;
-  /** The bytes of the constants, gaps included. */
-  readonly size: number;
-}
-
-const aligned = (n: number): number => Math.ceil(n / ALIGNMENT) * ALIGNMENT;
-
-export function writeCompiledFile({ graph, target, certificate, strategies }: CompiledModel): Uint8Array {
+/** @param made the plan of the model on this machine, if the file is to have it */
+export function writeCompiledFile(
+  { graph, target, certificate, strategies }: CompiledModel,
+  made?: ReadyModel,
+): Uint8Array {
   const constants: Record<string, Place> = {};
-  const payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
-  let [end, size] = [0, 0];
+  const sections = new Sections();
   for (const [id, tensor] of constantsByPath(graph)) {
-    const bytes = bytesOf(tensor.data);
-    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset: end, crc: platform.crc32(bytes) };
-    payload.push({ bytes, offset: end });
-    size = end + bytes.length;
-    end = aligned(size);
+    const { offset, crc } = sections.add(bytesOf(tensor.data));
+    constants[id] = { dtype: tensor.dtype, shape: tensor.shape, offset, crc };
   }
+  const size = sections.end;
+  const ready = made && addReady(sections, made);
   const text = print(graph, { elideConstants: true });
-  const header: Header = { graph: text, constants, size, target, certificate, strategies };
-  const json = new TextEncoder().encode(JSON.stringify(header));
-  const start = aligned(PREFIX + json.length);
-  const file = new Uint8Array(start + size);
-  file.set(MAGIC);
-  const view = new DataView(file.buffer);
-  view.setUint32(MAGIC.length, json.length, true);
-  file.set(json, PREFIX);
-  view.setUint32(CHECKED, headerChecksum(file, json.length), true);
-  for (const { bytes, offset } of payload) file.set(bytes, start + offset);
-  return file;
+  return sections.behind({
+    graph: text,
+    ...{ constants, size, target, certificate, strategies },
+    ...(ready && { ready }),
+  });
 }
-
-const headerChecksum = (file: Uint8Array, length: number): number =>
-  platform.crc32(file.subarray(PREFIX, PREFIX + length), platform.crc32(file.subarray(0, CHECKED)));
 
 /** @throws UnskewError U5004 for a file of another version, a truncated or a damaged one */
 export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledModel {
-  const refuse = (why: string): never =>
-    fail(
-      'U5004',
-      `this compiled model ${why}`,
-      file === undefined ? {} : { file },
-      'compile it again with: unskew compile MODEL -o FILE',
-    );
-  if (bytes.length < PREFIX) refuse('is truncated');
-  if (bytes[VERSION] !== MAGIC[VERSION])
-    refuse(`is of version ${bytes[VERSION]}; this unskew reads version ${MAGIC[VERSION]}`);
-  const view = new DataView(bytes.buffer, bytes.byteOffset);
-  const length = view.getUint32(MAGIC.length, true);
-  if (PREFIX + length > bytes.length) refuse('is truncated');
-  if (headerChecksum(bytes, length) !== view.getUint32(CHECKED, true))
-    refuse('is damaged: its header does not have the checksum that was written');
-  const header =
-    readHeader(bytes.subarray(PREFIX, PREFIX + length)) ?? refuse('is damaged: its header is not one of ours');
-  const start = aligned(PREFIX + length);
-  if (start + header.size !== bytes.length) refuse(`should have ${start + header.size} bytes, but has ${bytes.length}`);
+  const source: Source = {
+    size: bytes.length,
+    read: (offset, length) => bytes.subarray(offset, offset + length),
+    file,
+  };
+  const refuse = (why: string): never => refused(why, file);
+  const { header, start } = headerOf(source);
   const constants = new Map<string, ITensor>();
-  for (const [id, place] of Object.entries(header.constants)) {
-    const { dtype, section } =
-      sectionOf(bytes.subarray(Math.min(start, bytes.length)), place) ??
-      refuse(`is damaged: the constant @${id} is not inside the file`);
-    if (platform.crc32(section) !== place.crc)
-      refuse(`is damaged: the constant @${id} does not have the checksum that was written`);
-    constants.set(id, tensorOfBytes(dtype, place.shape, section));
+  for (const [id, { dtype, shape, offset, crc }] of Object.entries(header.constants)) {
+    if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize))
+      return refuse(`is damaged: the constant @${id} is not inside the file`);
+    const section = { offset, bytes: byteLengthOf(dtype, sizeOf(shape)), crc };
+    constants.set(id, tensorOfBytes(dtype, shape, sectionOf(source, start, section, `the constant @${id}`)));
   }
   const { target, certificate, strategies } = header;
   try {
@@ -135,37 +91,4 @@ export function readCompiledFile(bytes: Uint8Array, file?: string): CompiledMode
       return refuse(`is damaged: ${error.diagnostics[0].message}`);
     throw error;
   }
-}
-
-/** The element type of a constant, and its bytes. */
-function sectionOf(
-  constants: Uint8Array,
-  { dtype, shape, offset }: Place,
-): { readonly dtype: DType; readonly section: Uint8Array } | undefined {
-  const isSize = (n: unknown): n is number => typeof n === 'number' && Number.isSafeInteger(n) && n >= 0;
-  if (!isDType(dtype) || !Array.isArray(shape) || !shape.every(isSize) || !isSize(offset)) return undefined;
-  const length = byteLengthOf(dtype, sizeOf(shape));
-  const end = offset + length;
-  return end <= constants.length ? { dtype, section: constants.subarray(offset, end) } : undefined;
-}
-
-function readHeader(bytes: Uint8Array): Header | undefined {
-  let header: Header;
-  try {
-    header = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch {
-    return undefined;
-  }
-  const isRecord = (value: unknown): value is Record<string, unknown> => value !== null && typeof value === 'object';
-  const sound =
-    isRecord(header) &&
-    typeof header.graph === 'string' &&
-    isRecord(header.constants) &&
-    Object.values(header.constants).every(isRecord) &&
-    Number.isSafeInteger(header.size) &&
-    isRecord(header.target) &&
-    isRecord(header.certificate) &&
-    Array.isArray(header.certificate.entries) &&
-    Array.isArray(header.strategies);
-  return sound ? header : undefined;
 }

@@ -2,6 +2,7 @@
 export { type Backend, type Fallback, type Library, MOST_THREADS, type NodeTime, type Session } from './backend.ts';
 export { type CompiledModel, readCompiledFile, writeCompiledFile } from './compiled_file.ts';
 export { isCompiledFile } from './compiled_name.ts';
+export { type Header, headerOf, type Source } from './compiled_sections.ts';
 export { type BodyProgram, control } from './control/index.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
@@ -10,6 +11,7 @@ export { type KernelChoice, kernelChoices } from './onednn/machine.ts';
 export { type OnnxRuntime, type OnnxRuntimeSession, onnxruntime, type PartWriter } from './onnxruntime/index.ts';
 export { fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
 export { PlanFamilies } from './plan_families.ts';
+export { canBeReady, type ReadToRun, type ReadyModel, readReady } from './ready_model.ts';
 export * from './reference/index.ts';
 export { select } from './select.ts';
 export { foldAll, selectAll } from './select_bodies.ts';

@@ -39,8 +39,7 @@ export function addonFault(path: string, root: string): string | undefined {
   if (found === null) return unsealed(file);
   const [, sources, checksum] = found;
   if (checksum !== file.checksum) return 'is damaged: it does not have the checksum that it was built with';
-  const expected = typeof BUNDLED_SOURCES === 'string' ? BUNDLED_SOURCES : sourcesDigest(root);
-  if (sources !== expected) return 'was built from other sources than this unskew has';
+  if (sources !== sourcesOf(root)) return 'was built from other sources than this unskew has';
   return undefined;
 }
 
@@ -107,6 +106,9 @@ export function isCut(start: Buffer, size: number): boolean {
 }
 
 /** The digest of the sources, computed as in `native/seal.cmake`. */
+export const sourcesOf = (root: string): string | undefined =>
+  typeof BUNDLED_SOURCES === 'string' ? BUNDLED_SOURCES : sourcesDigest(root);
+
 export function sourcesDigest(root: string): string | undefined {
   try {
     const native = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })

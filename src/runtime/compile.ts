@@ -25,6 +25,11 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
   const elsewhere = compiledElsewhere(source, options);
   elsewhere?.catch(() => undefined); // it is awaited once the rest is loaded
+  if (elsewhere === undefined && typeof source === 'string') {
+    const { readyModel } = await import('./ready_model.ts');
+    const model = readyModel(source, options);
+    if (model) return model;
+  }
   const { makeModel } = await import('./make_model.ts');
   return makeModel(source, options, elsewhere);
 }

@@ -124,6 +124,11 @@ export class Executable {
     return new Executable(graph, stepsOf(graph, backends), {});
   }
 
+  /** A plan that is there already. */
+  static planned(graph: Graph, step: Step): Executable {
+    return new Executable(graph, [step], {});
+  }
+
   /**
    * The same, while the event loop turns.
    *

@@ -23,4 +23,5 @@ export { importModel, readModelFile } from './import_model.ts';
 export { makeFolder } from './make_folder.ts';
 export { type Feed, Model } from './model.ts';
 export { packageFolder } from './package_folder.ts';
+export { readyModelOf } from './ready_file.ts';
 export { writeReproducer } from './reproducer.ts';

@@ -25,6 +25,7 @@ import type { Compilation } from './compile_graph.ts';
 import { type CompileOptions, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
 import { Executable } from './executable.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import type { ReadyFile } from './ready_file.ts';
 import { turn } from './turn.ts';
 
 export type Feed = Readonly<Record<string, TensorLike>>;
@@ -87,6 +88,22 @@ export class Model {
     await turn();
     model.#settle(await Executable.inTurns(compiled.graph, model.#backends(), file));
     return model;
+  }
+
+  /** The model of a compiled file with a plan for this machine; undefined where the addon refuses the plan. */
+  static planned({ header, ...read }: ReadyFile, options: ModelOptions): Model | undefined {
+    const { target, certificate, strategies } = header;
+    const { graph, inputs, outputs, plan } = read;
+    const model = new Model({ graph, target, certificate, strategies }, options, false);
+    const [backend] = model.#backends();
+    const part = { backend, graph, nodes: [], inputs, outputs, refusals: new Map() };
+    try {
+      model.#settle(Executable.planned(graph, { part, plan }));
+      return model;
+    } catch (error) {
+      if (error instanceof TypeError) return undefined;
+      throw error;
+    }
   }
 
   /**

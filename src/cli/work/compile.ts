@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os';
 import { type CompiledModel, type Fallback, fallbacksOf, partition, writeCompiledFile } from '../../codegen/index.ts';
 import { formatBytes } from '../../diagnostics/index.ts';
 import { isStatic } from '../../ir/index.ts';
-import { compileGraph, openHere, usualBackend } from '../../runtime/index.ts';
+import { compileGraph, openHere, readyModelOf, usualBackend } from '../../runtime/index.ts';
 import { workOf } from '../command.ts';
 import type { compile } from '../commands/compile.ts';
 import { inputsOf, openSource, writeOutput } from '../files.ts';
@@ -32,7 +32,7 @@ export const work = workOf<typeof compile>()({
       onProof: terminal.proving,
     });
     const milliseconds = performance.now() - start;
-    const bytes = writeCompiledFile(compiled);
+    const bytes = writeCompiledFile(compiled, readyModelOf(compiled));
     readBackCompiled(bytes, compiled);
     await writeOutput(output, bytes, terminal, { inputs: inputsOf(source) });
     const { target, certificate, strategies } = compiled;

@@ -22,6 +22,12 @@ export interface MemoryDesc {
   equals(other: MemoryDesc): boolean;
 }
 
+/** Weights as our kernels read them on this instruction set, and the way they are packed, in words that these kernels know. */
+export interface PackedForm {
+  readonly way: string;
+  readonly bytes: Uint8Array;
+}
+
 /** Native memory, 64-byte aligned, owned by the addon, shared by the sessions that use it. Freed with its last user. */
 export interface NativeMemory {
   readonly bytes: number;
@@ -236,6 +242,12 @@ export interface OneDnnBinding {
   memory(bytes: Uint8Array): NativeMemory;
   /** The bytes themselves, which never change: they are copied where the runs of a session read them, not where a session packs them. */
   lent(bytes: Uint8Array): NativeMemory;
+  /** A copy of a constant. */
+  contents(memory: NativeMemory): Uint8Array;
+  /** The forms into which the sessions that there are have packed a constant. */
+  packedForms(memory: NativeMemory): PackedForm[];
+  /** A constant of so many bytes that is there in these forms alone: a session that needs another one, or the bytes, is refused. */
+  prepacked(bytes: number, forms: readonly PackedForm[]): NativeMemory;
   /** A constant packed once into the layout a primitive wants. */
   pack(bytes: Uint8Array, source: MemoryDesc, destination: MemoryDesc, threads: number): NativeMemory;
   arenas(): Arenas;

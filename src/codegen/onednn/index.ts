@@ -12,6 +12,8 @@ import { timingOf } from './time_plans.ts';
 
 export type { OneDnnBinding, OneDnnVersion } from './binding.ts';
 export { libraryHere, machineHere } from './machine.ts';
+export type { NativePlan } from './plan.ts';
+export { readyPlanOf } from './ready_plan.ts';
 
 export interface OneDnnBackend extends Backend {
   plan(region: Region): NativePlan;

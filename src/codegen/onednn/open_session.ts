@@ -18,7 +18,7 @@ export function bytesOfPlan(
 
 /** The part of a plan that JavaScript needs to run a session. */
 export interface Opened {
-  readonly nodes: readonly Node[];
+  readonly nodes: readonly Pick<Node, 'id' | 'op'>[];
   readonly labels: readonly string[];
   /** Of the outputs. */
   readonly types: readonly StaticType[];
