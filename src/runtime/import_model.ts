@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
+import { type FileHandle, open, readdir } from 'node:fs/promises';
 import { checkOptions, fail, systemCode, systemHint, systemReason } from '../diagnostics/index.ts';
 import { folderHint } from '../formats/other/index.ts';
 import { type ImportOptions, importBytes, importOptionNames } from '../importers/index.ts';
@@ -22,11 +22,32 @@ export async function importModel(source: string | Uint8Array, options: ImportOp
 
 /** @throws UnskewError U1001 */
 export async function readModelFile(path: string): Promise<Uint8Array> {
+  let file: FileHandle | undefined;
   try {
-    return await readFile(path);
+    file = await open(path);
+    return await readWhole(file);
   } catch (error) {
     return refused(error, path);
+  } finally {
+    await file?.close();
   }
+}
+
+/** More is read in several parts. */
+const MOST_AT_ONCE = 2 ** 30;
+
+/** `readFile` asks for half a MiB at a time, each time by way of another thread, and takes three times as long. */
+async function readWhole(file: FileHandle): Promise<Uint8Array> {
+  const stat = await file.stat();
+  // files of the system's own say 0
+  if (!stat.isFile() || stat.size === 0) return file.readFile();
+  const bytes = Buffer.allocUnsafeSlow(stat.size);
+  for (let at = 0; at < bytes.length; ) {
+    const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, MOST_AT_ONCE), at);
+    if (bytesRead === 0) return bytes.subarray(0, at); // it became shorter
+    at += bytesRead;
+  }
+  return bytes;
 }
 
 /** The same at once, in a third of the time. @throws UnskewError U1001 */
