@@ -27,7 +27,7 @@ export async function readModelFile(path: string): Promise<Uint8Array> {
     file = await open(path);
     return await readWhole(file);
   } catch (error) {
-    return refused(error, path);
+    return await refused(error, path); // before the file is closed
   } finally {
     await file?.close();
   }

@@ -17,12 +17,15 @@ export interface OwnFile {
   readonly version: Version;
 }
 
-/** Taken before the file is read. Undefined for what gives its contents once, such as a pipe, and for a file that is not there. */
+/** Taken before the file is read. Undefined for what gives its contents once, such as a pipe, and for what cannot be read at all. */
 export function versionOf(path: string): Version | undefined {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile()) return undefined;
-  const { size, mtimeMs, ino } = stat;
-  return { size, mtimeMs, ino };
+  try {
+    const stat = statSync(path);
+    const { size, mtimeMs, ino } = stat;
+    return stat.isFile() ? { size, mtimeMs, ino } : undefined;
+  } catch {
+    return undefined; // reading it says why
+  }
 }
 
 /** Undefined where others may read the memory, or the file may have changed meanwhile. */
