@@ -3,6 +3,7 @@ import { allOps, hasOnnxForm } from '../../ir/index.ts';
 import { definedByForm } from './by_form.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
+import { bitShiftOps } from './ops/bit_shift.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { embeddingOps } from './ops/embedding.ts';
@@ -47,6 +48,7 @@ const own: readonly OnnxOp[] = [
   ...movementOps,
   ...indexedOps,
   ...madeOps,
+  ...bitShiftOps,
   ...resizeOps,
 ];
 const ownNames = new Set(own.map(({ domain, name }) => `${domain}:${name}`));

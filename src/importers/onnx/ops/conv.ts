@@ -1,9 +1,21 @@
 /** Convolutions, float and quantized. */
 
-import { nnAdd, nnConv, nnConvTranspose, qnnConv, type Shape, type Value } from '../../../ir/index.ts';
+import {
+  nnAdd,
+  nnConcat,
+  nnConv,
+  nnConvTranspose,
+  nnPad,
+  nnSlice,
+  qnnConv,
+  type Shape,
+  subDims,
+  type Value,
+} from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { requantize } from './requantize.ts';
+import { swish } from './unary.ts';
 import {
   type AutoPad,
   autoPad,
@@ -105,6 +117,26 @@ function qlinearConv(ctx: NodeContext): Value {
   return channelsLast ? toChannelsLast(ctx, y) : y;
 }
 
+/** A convolution of each channel over its own and earlier positions; before the first are those of `past_state`, or zeros. */
+function causalConv(ctx: NodeContext): readonly Value[] {
+  const [x, w] = [ctx.get('input'), ctx.get('weight')];
+  const [channels, perGroup, kernel] = ctx.staticShape(w.type.shape, 'a filter');
+  if (w.type.shape.length !== 3 || x.type.shape.length !== 3 || perGroup !== 1 || kernel < 1)
+    ctx.refuse(`the filter [${w.type.shape}] should be one of one channel for each of [${x.type.shape}]`, 'U2005');
+  const past = ctx.find('past_state');
+  const pads = [0, 0, kernel - 1, 0, 0, 0];
+  const source = past
+    ? ctx.emit(nnConcat, { xs: [past, x] }, { axis: 2 })
+    : ctx.emit(nnPad, { x, value: undefined }, { pads, mode: 'constant' });
+  const attrs = { strides: [1], dilations: [1], pads: [0, 0], group: channels };
+  const y = ctx.emit(nnConv, { x: source, w, bias: ctx.find('bias') }, attrs);
+  const activation = ctx.attr.string('activation', 'none');
+  if (!['none', 'silu', 'swish'].includes(activation)) ctx.unsupported(`the activation '${activation}'`);
+  const length = source.type.shape[2];
+  const last = { starts: [subDims(length, kernel - 1)], ends: [length], axes: [2], steps: [1] };
+  return [activation === 'none' ? y : swish(ctx, y, 1), ctx.emit(nnSlice, { x: source }, last)];
+}
+
 const qlinearInputs = [
   'x: T1',
   'x_scale: S',
@@ -133,6 +165,14 @@ export const convOps: readonly OnnxOp[] = [
     inputs: ['X: T', 'W: T', 'B?: T'],
     attributes: [...convAttributes, 'output_padding', 'output_shape'],
     import: convTranspose,
+  }),
+  defineOnnxOp({
+    name: 'CausalConvWithState',
+    since: 27,
+    inputs: ['input: T', 'weight: T', 'bias?: T', 'past_state?: T'],
+    outputs: 2,
+    attributes: ['activation'],
+    import: causalConv,
   }),
   defineOnnxOp({
     name: 'ConvInteger',

@@ -1,10 +1,11 @@
 /** Operators of two or more operands that broadcast. https://onnx.ai/onnx/repo-docs/Broadcasting.html */
 
-import { nnAdd, nnDiv, nnMax, nnMin, nnPow, nnPrelu, type OpWith, type Value } from '../../../ir/index.ts';
+import { nnAdd, nnDiv, nnMax, nnMin, nnMul, nnPow, nnPrelu, type OpWith, type Value } from '../../../ir/index.ts';
 import { isFloat } from '../../../tensors/index.ts';
 import { definedByForm } from '../by_form.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
+import { swish } from './unary.ts';
 
 /** Folded from the left. */
 const folded = (ctx: NodeContext, op: OpWith<'a' | 'b'>): Value => ctx.rest().reduce((a, b) => ctx.emit(op, { a, b }));
@@ -33,6 +34,13 @@ export const elementwiseOps: readonly OnnxOp[] = [
       if (isFloat(x.type.dtype)) return ctx.emit(nnPow, { a: x, b: ctx.cast(y, x.type.dtype) });
       return ctx.cast(ctx.emit(nnPow, { a: ctx.cast(x, 'f64'), b: ctx.cast(y, 'f64') }), x.type.dtype);
     },
+  }),
+  defineOnnxOp({
+    name: 'SwiGLU',
+    since: 28,
+    inputs: ['A: T', 'B: T'],
+    attributes: ['alpha'],
+    import: (ctx) => ctx.emit(nnMul, { a: swish(ctx, ctx.get('A'), ctx.attr.float('alpha', 1)), b: ctx.get('B') }),
   }),
   definedByForm(nnPrelu, {
     import(ctx) {

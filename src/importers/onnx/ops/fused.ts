@@ -29,15 +29,10 @@ import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { part } from './attention_parts.ts';
 import { gemm } from './matmul.ts';
+import { swish } from './unary.ts';
 import { convAttributes, convOf, toChannelsFirst, toChannelsLast } from './windows.ts';
 
 const domain = 'com.microsoft';
-
-/** x·σ(α·x) */
-function swish(ctx: NodeContext, x: Value, alpha: number): Value {
-  const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, alpha, 'alpha') });
-  return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
-}
 
 /** Activations that fused operators end in, with their parameters in the order of a list of numbers. */
 const activations: Readonly<Record<string, readonly [op: AnyOp, ...parameters: string[]]>> = {

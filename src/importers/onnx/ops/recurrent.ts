@@ -20,24 +20,55 @@ function refuseOthers(ctx: NodeContext, operands: readonly string[], functions: 
 /** Attributes of all recurrent layers but the plain one. */
 const attributes = ['hidden_size', 'direction', 'activations', 'activation_alpha', 'activation_beta', 'clip'];
 
+/** Sequences of one batch that have lengths of their own are refused; lengths that all are the whole say nothing. */
+function refuseLengths(ctx: NodeContext): void {
+  const lengths = ctx.find('sequence_lens');
+  const steps = ctx.get('X').type.shape[isBatchFirst(ctx) ? 1 : 0];
+  const known = lengths && ctx.constantOf(lengths);
+  if (
+    lengths &&
+    !(known && Array.from<number | bigint, number>(known.data, Number).every((length) => length === steps))
+  )
+    ctx.unsupported("the operand 'sequence_lens'");
+}
+
+const isBatchFirst = (ctx: NodeContext): boolean => ctx.attr.int('layout', 0) === 1;
+/** [batch, …] and [steps or directions, batch, …] into one another. */
+const turned = (ctx: NodeContext, x: Value): Value =>
+  isBatchFirst(ctx) ? ctx.transpose(x, [1, 0, ...x.type.shape.slice(2).map((_, i) => i + 2)]) : x;
+const stateOf = (ctx: NodeContext, name: string): Value | undefined => {
+  const state = ctx.find(name);
+  return state && turned(ctx, state);
+};
+
+/** y: [steps, directions, batch, hidden], and last states: [directions, batch, hidden]. */
+const resultsOf = (ctx: NodeContext, y: Value, ...states: readonly Value[]): readonly Value[] => [
+  isBatchFirst(ctx) ? ctx.transpose(y, [2, 0, 1, 3]) : y,
+  ...states.map((state) => turned(ctx, state)),
+];
+
 /** The operands of a layer of floats, in the order of steps that ours has. */
 function operandsOf(ctx: NodeContext) {
-  if (ctx.attr.int('layout', 0) !== 0) ctx.unsupported("the attribute 'layout'");
   const way = ctx.attr.string('direction', 'forward').toLowerCase();
   if (!isWordOf(nnLstm.attrs.direction, way)) return ctx.refuse(`the direction '${way}' is unknown`);
-  const states = { h: ctx.find('initial_h') };
-  return { layer: { x: ctx.get('X'), w: ctx.get('W'), r: ctx.get('R'), bias: ctx.find('B'), ...states }, way };
+  const states = { h: stateOf(ctx, 'initial_h') };
+  return {
+    layer: { x: turned(ctx, ctx.get('X')), w: ctx.get('W'), r: ctx.get('R'), bias: ctx.find('B'), ...states },
+    way,
+  };
 }
 
 function lstm(ctx: NodeContext): readonly Value[] {
-  refuseOthers(ctx, ['sequence_lens', 'P']);
+  refuseOthers(ctx, ['P']);
+  refuseLengths(ctx);
   const { layer, way } = operandsOf(ctx);
-  const { y, lastH, lastC } = ctx.emit(nnLstm, { ...layer, c: ctx.find('initial_c') }, { direction: way });
-  return [y, lastH, lastC];
+  const { y, lastH, lastC } = ctx.emit(nnLstm, { ...layer, c: stateOf(ctx, 'initial_c') }, { direction: way });
+  return resultsOf(ctx, y, lastH, lastC);
 }
 
 function dynamicLstm(ctx: NodeContext): readonly Value[] {
-  refuseOthers(ctx, ['sequence_lens', 'P']);
+  refuseOthers(ctx, ['P']);
+  refuseLengths(ctx);
   const { layer, way } = operandsOf(ctx);
   const of = (name: 'W' | 'R') => ({ scale: ctx.get(`${name}_scale`), zero: ctx.get(`${name}_zero_point`) });
   const [w, r] = [of('W'), of('R')];
@@ -51,11 +82,12 @@ function dynamicLstm(ctx: NodeContext): readonly Value[] {
 }
 
 function gru(ctx: NodeContext): readonly Value[] {
-  refuseOthers(ctx, ['sequence_lens'], ['sigmoid', 'tanh']);
+  refuseOthers(ctx, [], ['sigmoid', 'tanh']);
+  refuseLengths(ctx);
   const { layer, way } = operandsOf(ctx);
   const linearBeforeReset = ctx.attr.flag('linear_before_reset');
   const { y, lastH } = ctx.emit(nnGru, layer, { direction: way, linearBeforeReset });
-  return [y, lastH];
+  return resultsOf(ctx, y, lastH);
 }
 
 export const recurrentOps: readonly OnnxOp[] = [

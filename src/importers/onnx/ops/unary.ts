@@ -41,16 +41,19 @@ function clip(ctx: NodeContext): Value {
   return max ? ctx.emit(nnMin, { a: above, b: max }) : above;
 }
 
+/** x·σ(α·x) */
+export function swish(ctx: NodeContext, x: Value, alpha: number): Value {
+  const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, alpha, 'alpha') });
+  return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
+}
+
 export const unaryOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'Swish',
     inputs: ['X'],
     attributes: ['alpha'],
     import(ctx) {
-      const x = ctx.get('X');
-      const alpha = ctx.attr.float('alpha', 1);
-      const scaled = alpha === 1 ? x : ctx.emit(nnMul, { a: x, b: ctx.scalar(x.type.dtype, alpha, 'alpha') });
-      return ctx.emit(nnMul, { a: x, b: ctx.emit(nnSigmoid, { x: scaled }) });
+      return swish(ctx, ctx.get('X'), ctx.attr.float('alpha', 1));
     },
   }),
   defineOnnxOp({

@@ -1,0 +1,120 @@
+/** Operators of ONNX that are graphs of several of ours, and that no released runtime has for these types, by their definitions. */
+import { describe, expect, it } from 'vitest';
+import { importOnnx } from '../../../src/importers/onnx/import.ts';
+import { type DType, dtypes, type Feeds, type ITensor, interpret, tensor } from '../../../src/ir/index.ts';
+import { type ModelNode, writeModel } from '../../support/onnx.ts';
+
+/** The outputs of one node on its inputs. */
+function run(node: Omit<ModelNode, 'inputs'>, operands: readonly (ITensor | undefined)[]): Record<string, ITensor> {
+  const inputs = operands.map((t, i) => (t ? `i${i}` : ''));
+  const given = operands.flatMap((t, i) => (t ? [{ name: `i${i}`, t }] : []));
+  const bytes = writeModel({
+    nodes: [{ ...node, inputs }],
+    inputs: given.map(({ name, t }) => ({ name, type: dtypes[t.dtype].onnx, dims: t.shape })),
+    outputs: node.outputs.map((name) => ({ name })),
+    opsets: { '': 28 },
+  });
+  const graph = importOnnx(bytes);
+  expect(graph.origin?.unsupported ?? []).toEqual([]);
+  return interpret(graph, Object.fromEntries(given.map(({ name, t }) => [name, t])) as Feeds);
+}
+
+describe('BitShift', () => {
+  const types: readonly DType[] = ['u8', 's8', 'u16', 's16', 'u32', 's32', 'u64', 's64'];
+  for (const dtype of types)
+    for (const direction of ['LEFT', 'RIGHT'])
+      it(`${direction} of ${dtype}`, () => {
+        const { bits, kind } = dtypes[dtype];
+        const wrap = (v: bigint) => (kind === 'signed' ? BigInt.asIntN(bits, v) : BigInt.asUintN(bits, v));
+        const numbers = [0n, 1n, 5n, 77n, -1n, -2n, -77n, 1n << BigInt(bits - 1), (1n << BigInt(bits - 1)) - 1n].map(
+          wrap,
+        );
+        const shifts = [0, 1, 2, 3, bits / 2, bits - 1, bits, bits + 3, ...(kind === 'signed' ? [-1, -3] : [])];
+        const pairs = numbers.flatMap((x) => shifts.map((y) => [x, y] as const));
+        const of = (values: readonly bigint[]) =>
+          tensor(dtype, (bits === 64 ? values : values.map(Number)) as never, [values.length]);
+        const { y } = run({ op: 'BitShift', outputs: ['y'], attrs: { direction } }, [
+          of(pairs.map(([x]) => x)),
+          of(pairs.map(([, by]) => BigInt(by))),
+        ]);
+        const expected = pairs.map(([x, by]) => {
+          const whole = by < 0 || by > bits ? BigInt(bits) : BigInt(by);
+          return wrap(direction === 'LEFT' ? x << whole : x >> whole);
+        });
+        expect(Array.from<number | bigint, bigint>(y.data, BigInt)).toEqual(expected);
+      });
+});
+
+it('SwiGLU', () => {
+  const [a, b] = [tensor('f32', [0, 1, -2], [3]), tensor('f32', [5, 3, 0.5], [3])];
+  const { y } = run({ op: 'SwiGLU', outputs: ['y'], attrs: { alpha: { f: 2 } } }, [a, b]);
+  const expected = [0, 3 / (1 + Math.exp(-2)), -1 / (1 + Math.exp(4))];
+  expect(Array.from(y.data as Float32Array, (v, i) => Math.abs(v - expected[i]) < 1e-6)).toEqual([true, true, true]);
+});
+
+describe('CausalConvWithState', () => {
+  const x = tensor('f32', [1, 2, 3, 4, 5, 6], [1, 2, 3]);
+  const weight = tensor('f32', [1, 10, 100, 2, 20, 200], [2, 1, 3]);
+  const node = { op: 'CausalConvWithState', outputs: ['y', 'state'] };
+  it('begins with zeros', () => {
+    const { y, state } = run(node, [x, weight, tensor('f32', [0.5, 0])]);
+    expect([...y.data]).toEqual([100.5, 210.5, 321.5, 800, 1080, 1308]);
+    expect([...state.data]).toEqual([2, 3, 5, 6]);
+  });
+  it('goes on behind the positions of a state', () => {
+    const { y, state } = run(node, [x, weight, undefined, tensor('f32', [7, 8, 9, 0], [1, 2, 2])]);
+    expect([...y.data]).toEqual([187, 218, 321, 818, 1080, 1308]);
+    expect([...state.data]).toEqual([2, 3, 5, 6]);
+  });
+});
+
+describe('recurrent layers', () => {
+  const [steps, batch, size, hidden] = [3, 2, 4, 5];
+  const drawn = (shape: readonly number[], seed: number) =>
+    tensor(
+      'f32',
+      Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, (_, i) => Math.sin(i * 1.7 + seed)),
+      shape,
+    );
+  const exchanged = ({ shape: [a, b, ...rest], data }: ITensor): ITensor => {
+    const inner = rest.reduce((x, y) => x * y, 1);
+    const values = Array.from({ length: data.length }, (_, i) => {
+      const [row, column] = [Math.floor(i / inner / a), Math.floor(i / inner) % a];
+      return Number(data[(column * b + row) * inner + (i % inner)]);
+    });
+    return tensor('f32', values, [b, a, ...rest]);
+  };
+  for (const [op, gates] of [
+    ['LSTM', 4],
+    ['GRU', 3],
+  ] as const)
+    for (const direction of ['forward', 'bidirectional'])
+      it(`${op}, ${direction}, with the batch first`, () => {
+        const count = direction === 'forward' ? 1 : 2;
+        const weights = [drawn([count, gates * hidden, size], 1), drawn([count, gates * hidden, hidden], 2)];
+        const [x, h] = [drawn([steps, batch, size], 3), drawn([count, batch, hidden], 4)];
+        const node = { op, outputs: ['y', 'last'] };
+        const attrs = { hidden_size: hidden, direction };
+        const usual = run({ ...node, attrs }, [x, ...weights, undefined, undefined, h]);
+        const first = run({ ...node, attrs: { ...attrs, layout: 1 } }, [
+          exchanged(x),
+          ...weights,
+          undefined,
+          undefined,
+          exchanged(h),
+        ]);
+        expect(first.y.shape).toEqual([batch, steps, count, hidden]);
+        expect(exchanged(first.last)).toEqual(usual.last);
+        // [batch, steps, directions, hidden] of [steps, directions, batch, hidden]
+        const place = (n: number, s: number, d: number) => ((s * count + d) * batch + n) * hidden;
+        for (let i = 0; i < first.y.data.length; i += hidden) {
+          const [n, s, d] = [
+            Math.floor(i / hidden / count / steps),
+            Math.floor(i / hidden / count) % steps,
+            (i / hidden) % count,
+          ];
+          const at = place(n, s, d);
+          expect([...first.y.data.slice(i, i + hidden)]).toEqual([...usual.y.data.slice(at, at + hidden)]);
+        }
+      });
+});
