@@ -56,6 +56,13 @@ KernelProgram block_product(const Reader& r) {
   return make_block_product({r.size("rows"), weights, r["activations"].choice(kActivations)}, r.target);
 }
 
+KernelProgram block_gather(const Reader& r) {
+  static constexpr std::pair<const char*, bool> kTypes[] = {{"s32", false}, {"s64", true}};
+  return make_block_gather({r.size("rows"), r.size("length"), r["block"].integer(16, 1 << 16),
+                            static_cast<int>(r["bits"].integer(2, 8)), r.size("count"), r["indexType"].choice(kTypes)},
+                           r.target);
+}
+
 KernelProgram grid_sample(const Reader& r) {
   static constexpr std::pair<const char*, SampleMode> kModes[] = {{"linear", SampleMode::linear},
                                                                   {"nearest", SampleMode::nearest}};
@@ -92,7 +99,7 @@ KernelProgram dynamic_lstm(const Reader& r) {
 }  // namespace
 
 const KernelReaders kFloatReaders = {
-    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"dynamic-lstm", dynamic_lstm}, {"fused-product", fused_product}, {"block-product", block_product},
+    {"float-pool", float_pool}, {"float-product", float_product}, {"interpolate", interpolate}, {"recurrent", recurrent}, {"dynamic-lstm", dynamic_lstm}, {"fused-product", fused_product}, {"block-product", block_product}, {"block-gather", block_gather},
     {"grid-sample", grid_sample}, {"resample", resample}};
 
 }  // namespace unskew

@@ -1,4 +1,4 @@
-// Rows of floats times weights of few bits in blocks, as qnn.block_matmul states it.
+// Weights of few bits in blocks: products as qnn.block_matmul states them, and rows of tables.
 #pragma once
 
 #include "kernels/block_weights.h"
@@ -11,5 +11,14 @@ struct BlockProductParams {
   bool of_bytes;  // rows are quantized by blocks
 };
 KernelProgram make_block_product(const BlockProductParams&, const KernelTarget&);
+
+// Rows of a table, as qnn.block_gather states it.
+struct BlockGatherParams {
+  int64_t rows, length, block;
+  int bits;
+  int64_t count;
+  bool is_wide;  // indices have 64 bits
+};
+KernelProgram make_block_gather(const BlockGatherParams&, const KernelTarget&);
 
 }  // namespace unskew

@@ -115,6 +115,10 @@ void elementwise() {
     const auto zeros = static_cast<BlockZero>(of_bytes ? std::min<int64_t>(zero, 1) : zero);
     return make_block_product({rows, {depth, columns, block, bits, zeros}, of_bytes}, t);
   });
+  check("block-gather", [rows = random_int(0, 9), length = 4 * random_int(0, 60), block = int64_t{16} << random_int(0, 2),
+                         bits = 2 << random_int(0, 2), count = random_int(0, 20), is_wide = coin()](auto& t) {
+    return make_block_gather({rows, length, block, bits, count, is_wide}, t);
+  });
   check("fused-product of one matrix", [rows = random_int(0, 15), depth = random_int(0, 40), columns = random_int(1, 150)](auto& t) {
     return make_fused_product({{}, rows, depth, columns, {depth}, {1, depth}, {columns}}, t);
   });

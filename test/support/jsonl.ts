@@ -1,7 +1,16 @@
 /** Single-node cases of the corpus (ort-vectors/*.jsonl), one JSON object per line. */
 
 import { numberToBfloat16, numberToHalf } from '../../src/numerics/half.ts';
-import { type DType, dtypeOfOnnxName, dtypes, isInteger, newArray, viewAs } from '../../src/tensors/dtype.ts';
+import {
+  type DType,
+  dtypeOfOnnxName,
+  dtypes,
+  isInteger,
+  isPackedType,
+  newArray,
+  viewAs,
+} from '../../src/tensors/dtype.ts';
+import { packed } from '../../src/tensors/packed.ts';
 import type { ITensor } from '../../src/tensors/tensor.ts';
 
 export type VectorAttr =
@@ -18,7 +27,7 @@ export interface VectorTensor {
   readonly name: string;
   /** ONNX element type, also where `tensor` is absent. */
   readonly type: string;
-  /** undefined: an element type that unskew does not compute with (float8, int4 …). */
+  /** undefined: an element type that unskew does not compute with (float8 …). */
   readonly tensor: ITensor | undefined;
   /** True when the operand was an initializer. */
   readonly init: boolean;
@@ -96,6 +105,7 @@ function parseTensor(json: Json): VectorTensor {
 
 /** JSON numbers, and 'inf', '-inf', 'nan'. */
 function fill(dtype: DType, values: readonly (number | string)[]): ITensor['data'] {
+  if (isPackedType(dtype)) return packed(dtype, values.map(Number), [values.length]).data;
   const array = newArray(dtype, values.length);
   values.forEach((value, i) => {
     const x = typeof value === 'string' ? Number(value.replace('inf', 'Infinity')) : value;

@@ -16,7 +16,7 @@ const native: ReadonlySet<string> = new Set(
   (
     'QuantizeLinear DequantizeLinear Cast CastLike Identity Reshape Flatten Squeeze Unsqueeze Transpose Concat Split Slice ' +
     'Gather GatherElements GatherND ScatterElements ScatterND Expand Compress ReverseSequence ' +
-    'Round Sign Max Min Mod Clip LayerNormalization RMSNormalization MatMulNBits'
+    'Round Sign Max Min Mod Clip LayerNormalization RMSNormalization MatMulNBits GatherBlockQuantized'
   ).split(' '),
 );
 const alwaysRounds: ReadonlySet<string> = new Set(['QuantizeLinear', 'Cast', 'CastLike']);

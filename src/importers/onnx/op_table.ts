@@ -4,6 +4,7 @@ import { definedByForm } from './by_form.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
 import { bitShiftOps } from './ops/bit_shift.ts';
+import { blockOps } from './ops/blocks.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { embeddingOps } from './ops/embedding.ts';
@@ -30,6 +31,7 @@ import { typeRules } from './output_types.ts';
 const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
+  ...blockOps,
   ...attentionOps,
   ...groupQueryAttentionOps,
   ...onnxAttentionOps,

@@ -4,12 +4,14 @@ import {
   bytesOf,
   byteTypes,
   type DType,
+  dtypes,
   type ITensor,
   isBig,
   isFloat,
   isPackedTensor,
   isPackedType,
   newArray,
+  type PackedType,
   packed,
   packedTypes,
   unpacked,
@@ -20,7 +22,7 @@ import { byte } from './operand_types.ts';
 /** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */
 export const nnCast = defineOp({
   name: 'nn.cast',
-  doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0. To bool: x ≠ 0.',
+  doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0; beyond u4, s4, u2 and s2 they give 0. To bool: x ≠ 0.',
   operands: { x: tensorOf(...allDTypes, ...packedTypes) },
   attrs: { to: attr.oneOf(...allDTypes, ...packedTypes) },
   results: { y: { given: 'to' } },
@@ -32,7 +34,7 @@ export const nnCast = defineOp({
 function converted(x: ITensor, to: DType): ITensor['data'] {
   if (x.dtype === to) return x.data;
   if (isPackedTensor(x)) return converted(unpacked(x), to);
-  if (isPackedType(to)) return packed(to, converted(x, 's32') as Int32Array, x.shape).data;
+  if (isPackedType(to)) return packed(to, integersFor(to, x), x.shape).data;
   const data = newArray(to, x.data.length);
   if (isBig(x) && !isFloat(to) && to !== 'bool') {
     // both ways modulo 2^bits; the low 32 bits are all that a smaller type can see
@@ -49,6 +51,13 @@ function converted(x: ITensor, to: DType): ITensor['data'] {
     else data[i] = to === 'f16' ? numberToHalf(v) : to === 'bf16' ? numberToBfloat16(v) : v;
   }
   return data;
+}
+
+/** Integers modulo 2^32; of floats those that the packed type has, and 0 else. */
+function integersFor(to: PackedType, x: ITensor): Int32Array {
+  if (!isFloat(x.dtype)) return converted(x, 's32') as Int32Array;
+  const { min, max } = dtypes[to];
+  return Int32Array.from(numberValues(x, false), (v) => (Math.trunc(v) >= min && Math.trunc(v) <= max ? v : 0));
 }
 
 /** The elements as numbers. 64-bit integers beyond 2^53 are rounded, `sticky`: such that rounding to f32 is as rounding once. */

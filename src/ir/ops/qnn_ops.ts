@@ -2,6 +2,7 @@
 export { qnnAveragePool } from './qnn_average_pool.op.ts';
 export { qnnAdd, qnnMul } from './qnn_binary.op.ts';
 export { qnnBlockDequantize } from './qnn_block_dequantize.op.ts';
+export { qnnBlockGather } from './qnn_block_gather.op.ts';
 export { qnnBlockMatmul } from './qnn_block_matmul.op.ts';
 export { qnnConv } from './qnn_conv.op.ts';
 export { qnnConvTranspose } from './qnn_conv_transpose.op.ts';

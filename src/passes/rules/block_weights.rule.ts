@@ -1,6 +1,6 @@
 /** Float products with weights that are dequantized by blocks: the weights stay packed. */
 import { isStatic, nnMatmul, nnTranspose, qnnBlockDequantize, qnnBlockMatmul, type Value } from '../../ir/index.ts';
-import { bytesOfCodes, isBlock } from '../../numerics/index.ts';
+import { bytesOfCodes, isBlock, packedCodes } from '../../numerics/index.ts';
 import { dtypes, type ITensor, isPackedTensor, sizeOf, tensor, transposed, unpacked } from '../../tensors/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
@@ -57,7 +57,7 @@ function planBlocks({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
 const zerosOf = ({ shape }: ITensor): ITensor => tensor('u8', new Uint8Array(sizeOf(shape)), shape);
 
 function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights, { b, emit }: Algebra): Value {
-  const lines = (wanted: number, read: Load) => () => packedLines(read(), bits, least, wanted);
+  const lines = (wanted: number, read: Load) => () => packedCodes(read(), bits, least, wanted);
   const bytes = bytesOfCodes(block, bits);
   const codes = lines(blocks * block, load.codes);
   const zeros = load.zeros;
@@ -85,17 +85,6 @@ function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights
     },
     { bits, block },
   );
-}
-
-/** Each line as so many codes, which stand for numbers from `least` on; those behind its end are 0. */
-function packedLines({ shape, data }: ITensor, bits: number, least: number, wanted: number): Uint8Array {
-  const [count, length] = shape;
-  const [line, each] = [bytesOfCodes(wanted, bits), 8 / bits];
-  const bytes = new Uint8Array(count * line);
-  for (let i = 0; i < count; i++)
-    for (let k = 0; k < length; k++)
-      bytes[i * line + Math.floor(k / each)] |= (Number(data[i * length + k]) - least) << ((k % each) * bits);
-  return bytes;
 }
 
 export const blockWeights = defineRule({

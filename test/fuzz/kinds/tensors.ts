@@ -3,7 +3,7 @@ import onnxProto from 'onnx-proto';
 import { compareOutputs } from '../../../src/cli/compare.ts';
 import { feedsFor, readTensors } from '../../../src/cli/inputs.ts';
 import { readNpy, writeNpy } from '../../../src/cli/npy.ts';
-import { bytesOf, type DType, dtypes, GraphBuilder, type ITensor, interpret, sizeOf } from '../../../src/ir/index.ts';
+import { allDTypes, bytesOf, dtypes, GraphBuilder, type ITensor, interpret, sizeOf } from '../../../src/ir/index.ts';
 import { nnIdentity } from '../../../src/ir/ops/nn_movement.op.ts';
 import { filled } from '../../../src/testing/contents.ts';
 import { readTensorProto } from '../../support/onnx.ts';
@@ -17,7 +17,7 @@ import { defineKind, type Seed } from './kind.ts';
 const { onnx } = onnxProto;
 const MOST_BYTES = 20_000;
 const shapes = [[], [3], [2, 3], [1, 3, 4, 4], [0, 2], [5, 1, 1]];
-const samples: readonly ITensor[] = (Object.keys(dtypes) as DType[]).flatMap((dtype, i) =>
+const samples: readonly ITensor[] = allDTypes.flatMap((dtype, i) =>
   shapes.map((shape, k) => filled(dtype, shape, { pattern: 'random', seed: 10 * i + k }) as ITensor),
 );
 const seedOf = (write: (tensor: ITensor) => Uint8Array): Seed[] =>

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { readNpy, writeNpy } from '../../../src/cli/npy.ts';
 import { UnskewError } from '../../../src/diagnostics/index.ts';
-import { type DType, dtypes, newArray, tensor } from '../../../src/ir/index.ts';
+import { allDTypes, newArray, packed, tensor } from '../../../src/ir/index.ts';
 import { readNpy as independently } from '../../support/npy.ts';
 
 const errorOf = (bytes: Uint8Array): UnskewError => {
@@ -23,8 +23,13 @@ const withHeader = (header: string, data = 0): Uint8Array => {
 };
 
 describe('.npy files', () => {
+  test('integers of less than a byte are written as bytes', () => {
+    const read = readNpy(writeNpy(packed('s4', [-8, 7, 1], [3])), 'a.npy');
+    expect([read.dtype, ...read.data]).toEqual(['s8', -8, 7, 1]);
+  });
+
   test('a written file is read, and by others too', () => {
-    const all = (Object.keys(dtypes) as DType[]).filter((dtype) => dtype !== 'bf16');
+    const all = allDTypes.filter((dtype) => dtype !== 'bf16');
     fc.assert(
       fc.property(
         fc.constantFrom(...all),

@@ -22,6 +22,7 @@ import {
   nnNonMaxSuppression,
   nnScatterNd,
   qnnBlockDequantize,
+  qnnBlockGather,
   qnnBlockMatmul,
   qnnDynamicLstm,
   qnnPairLut,
@@ -56,6 +57,7 @@ const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
     ...{ bias: [1, 32], h: [1, 1, 4], c: [1, 1, 4] },
   },
   [qnnBlockDequantize.name]: { x: [4, 40], scale: [4, 3], zp: [4, 3] },
+  [qnnBlockGather.name]: { x: [4, 6], indices: [2, 1], scale: [4, 1], zp: [4, 1] },
   [qnnBlockMatmul.name]: { a: [3, 40], b: [5, 3, 8], scale: [5, 3], zp: [5, 2] },
   [nnGru.name]: { x: [3, 1, 5], w: [1, 12, 5], r: [1, 12, 4], bias: [1, 24], h: [1, 1, 4] },
   [nnNonMaxSuppression.name]: { boxes: [1, 6, 4], scores: [1, 2, 6] },
@@ -67,6 +69,7 @@ const ownShapes: Readonly<Record<string, Readonly<Record<string, Shape>>>> = {
 /** Attributes with few values that are taken. */
 const ownAttrs: Readonly<Record<string, Readonly<Record<string, AttrValue>>>> = {
   [qnnBlockDequantize.name]: { axis: 1, block: 16 },
+  [qnnBlockGather.name]: { bits: 4, block: 16 },
   [qnnBlockMatmul.name]: { bits: 4, block: 16 },
 };
 

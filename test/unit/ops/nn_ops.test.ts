@@ -9,7 +9,7 @@ import type { AnyOp } from '../../../src/ir/op_table.ts';
 import { learnSizes } from '../../../src/ir/open_sizes.ts';
 import * as nn from '../../../src/ir/ops/nn_ops.ts';
 import type { TensorType } from '../../../src/ir/types.ts';
-import { type DType, dtypes } from '../../../src/tensors/dtype.ts';
+import { type DType, dtypes, entriesOf } from '../../../src/tensors/dtype.ts';
 import { type ITensor, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
 import { shapeOf, tensorOf } from './nn_support.ts';
 
@@ -220,7 +220,7 @@ describe('every nn operator', () => {
         );
         for (const { dtype, shape, data } of results) {
           expect(data).toBeInstanceOf(dtypes[dtype].storage);
-          expect(data.length).toBe(sizeOf(shape));
+          expect(data.length).toBe(entriesOf(dtype, sizeOf(shape)));
         }
       }),
       { numRuns: 25 },

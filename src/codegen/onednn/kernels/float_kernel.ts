@@ -53,6 +53,16 @@ export type FloatKernel =
       readonly zero: 'middle' | 'bytes' | 'floats';
       readonly activations: 'f32' | 's8';
     }
+  /** qnn.block_gather, as its declaration states it. Arguments source u8[rows, length·bits / 8], `indices` [count], `scale`, `zeroPoint` [?]. */
+  | {
+      readonly name: 'block-gather';
+      readonly rows: number;
+      readonly length: number;
+      readonly block: number;
+      readonly bits: 2 | 4 | 8;
+      readonly count: number;
+      readonly indexType: 's32' | 's64';
+    }
   /** The steps of a recurrent layer behind the sums of its input, as ir/ops/recurrence.ts states them, in all directions: the only one
    *  goes backwards where it is said, a second one always. Arguments `sums` f32[length, batch, directions, gates·hidden], `weights`
    *  f32[directions, gates·hidden, hidden], `ownBias` f32[directions, hidden] [?] of gru-linear, `h` and `c` f32[directions, batch,

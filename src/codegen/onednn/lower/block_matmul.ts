@@ -1,5 +1,5 @@
-/** Products with weights of few bits in blocks: the weights stay packed, in the order in which the kernel reads them. */
-import { bytesOf, type ITensor, type qnnBlockMatmul, sizeOf } from '../../../ir/index.ts';
+/** Weights of few bits in blocks: rows of tables, and products, whose weights stay packed, in the order in which the kernel reads them. */
+import { bytesOf, type ITensor, type qnnBlockGather, type qnnBlockMatmul, sizeOf } from '../../../ir/index.ts';
 import { codeAt, isCodeBits } from '../../../numerics/index.ts';
 import { KeptConstants } from '../kept_constants.ts';
 import type { Recorder } from '../recorder.ts';
@@ -31,6 +31,28 @@ export const blockMatmul: Lowering<typeof qnnBlockMatmul> = {
         activations,
       },
       { source: r.use(a, 'row-major'), weights: weightsOf(r, given), destination: r.define(y, 'row-major') },
+    );
+  },
+};
+
+export const blockGather: Lowering<typeof qnnBlockGather> = {
+  lower({ x, indices, scale, zp, y, attrs: { bits, block } }, r) {
+    r.kernel(
+      {
+        name: 'block-gather',
+        rows: r.shape(x)[0],
+        length: r.shape(y)[r.shape(y).length - 1],
+        ...{ block, bits: isCodeBits(bits) ? bits : 8 },
+        count: sizeOf(r.shape(indices)),
+        indexType: r.dtypeOf(indices, 's32', 's64'),
+      },
+      {
+        source: r.use(x, 'row-major'),
+        indices: r.use(indices, 'row-major'),
+        scale: r.use(scale, 'row-major'),
+        zeroPoint: zp && r.use(zp, 'row-major'),
+        destination: r.define(y, 'row-major'),
+      },
     );
   },
 };

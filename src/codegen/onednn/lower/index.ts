@@ -1,7 +1,7 @@
 /** The operators of the back end, each with its lowering. All other operators run on the interpreter. */
 import { type AnyOp, byOp, type Node, type ResultSpec, viewOf } from '../../../ir/index.ts';
 import type { Recorder } from '../recorder.ts';
-import { blockMatmul } from './block_matmul.ts';
+import { blockGather, blockMatmul } from './block_matmul.ts';
 import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
@@ -56,6 +56,7 @@ const table = {
   nnMatmul: floatMatmul,
   qnnMatmul: quantizedMatmul,
   qnnBlockMatmul: blockMatmul,
+  qnnBlockGather: blockGather,
 
   qnnQuantize: orElementwise(quantized.quantize),
   qnnDequantize: orElementwise(quantized.dequantize),

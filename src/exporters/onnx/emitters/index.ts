@@ -33,6 +33,7 @@ const emitters: { readonly [K in ExportedKey]: EmitOp<(typeof ops)[K]> } = {
   qnnConvTranspose: quantizedConvTranspose,
   qnnMatmul: matmul.quantizedMatmul,
   qnnBlockMatmul: matmul.blockMatmul,
+  qnnBlockGather: matmul.blockGather,
   qnnQuantize: quantize.quantize,
   qnnDequantize: quantize.dequantize,
   qnnBlockDequantize: quantize.blockDequantize,

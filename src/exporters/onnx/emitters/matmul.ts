@@ -2,7 +2,14 @@
  * Matrix products: MatMul for floats, MatMulInteger for bytes, MatMul on s32 for all other types. All bit-exact (floats
  * up to the order of summation).
  */
-import { isFloat, type nnMatmul, type qnnBlockMatmul, type qnnMatmul, type ValueId } from '../../../ir/index.ts';
+import {
+  isFloat,
+  type nnMatmul,
+  type qnnBlockGather,
+  type qnnBlockMatmul,
+  type qnnMatmul,
+  type ValueId,
+} from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, type Written } from '../node_writer.ts';
 
@@ -35,6 +42,13 @@ export function quantizedMatmul(e: NodeEmitter<typeof qnnMatmul>): Written {
     return e.add('Sub', [wide, e.cast(e.alongAxis(zero, rank(id) - axisFromEnd, rank(id)), 's32')]);
   };
   return e.finish('MatMul', [side(a, za, 2), side(b, zb, 1)]);
+}
+
+/** ONNX itself has no such gather. */
+export function blockGather(e: NodeEmitter<typeof qnnBlockGather>): Written {
+  const { bits, block } = e.view.attrs;
+  const attributes = { bits: int(bits), block_size: int(block), gather_axis: int(0), quantize_axis: int(1) };
+  return e.finish('GatherBlockQuantized', e.inputs(), attributes, 'com.microsoft');
 }
 
 /** ONNX itself has no such product. */

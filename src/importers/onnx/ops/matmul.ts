@@ -1,18 +1,6 @@
 /** Matrix products, float and quantized. */
 
-import {
-  isStatic,
-  nnAdd,
-  nnMatmul,
-  nnMul,
-  qnnBlockMatmul,
-  qnnDynamicQuantize,
-  qnnMatmul,
-  type Shape,
-  sizeOf,
-  type Value,
-} from '../../../ir/index.ts';
-import { bytesOfCodes, isBlock, isCodeBits } from '../../../numerics/index.ts';
+import { nnAdd, nnMatmul, nnMul, qnnDynamicQuantize, qnnMatmul, type Value } from '../../../ir/index.ts';
 import { einsum } from '../../kit/einsum.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -84,38 +72,6 @@ function qgemm(ctx: NodeContext): Value {
   return requantize(ctx, sum, { a: sa, b: ctx.get('b_scale'), y }, zeroPoint, 1);
 }
 
-/** MatMulNBits: `accuracy_level` permits a less exact computation, and one on bytes is as exact as its 4 says. */
-function blockProduct(ctx: NodeContext): Value {
-  const [bits, block] = [ctx.attr.int('bits', 4), ctx.attr.int('block_size', 0)];
-  const [depth, columns] = [ctx.attr.int('K', 0), ctx.attr.int('N', 0)];
-  if (ctx.attr.int('weight_prepacked', 0) !== 0) ctx.unsupported('weights in the layout of another processor');
-  if (ctx.find('g_idx')) ctx.unsupported('blocks that g_idx tells');
-  if (!isCodeBits(bits) || !isBlock(block)) ctx.unsupported(`blocks of ${block} numbers of ${bits} bits`);
-  const a = ctx.get('A');
-  if (a.type.shape.at(-1) !== depth) ctx.unsupported(`[${a.type.shape}] are not known to be rows of ${depth}`);
-  const blocks = Math.ceil(depth / block);
-  const constant = (name: string, shape: Shape): Value | undefined => {
-    const value = ctx.find(name);
-    if (value === undefined) return undefined;
-    if (ctx.constantOf(value) === undefined) ctx.unsupported(`'${name}' is computed while the model runs`);
-    if (!isStatic(value.type.shape) || sizeOf(value.type.shape) !== sizeOf(shape as number[]))
-      ctx.unsupported(`'${name}' is of shape [${value.type.shape}], not [${shape}]`);
-    return ctx.reshape(value, shape);
-  };
-  const zeros = ctx.find('zero_points')?.type.dtype === 'u8' ? bytesOfCodes(blocks, bits) : blocks;
-  const zp = constant('zero_points', [columns, zeros]);
-  const operands = {
-    a,
-    b: constant('B', [columns, blocks, bytesOfCodes(block, bits)]) as Value,
-    scale: constant('scales', [columns, blocks]) as Value,
-    zp,
-  };
-  const isOfBytes = ctx.attr.int('accuracy_level', 0) === 4 && (zp === undefined || zp.type.dtype === 'u8');
-  const product = ctx.emit(qnnBlockMatmul, operands, { bits, block, activations: isOfBytes ? 's8' : 'f32' });
-  const bias = ctx.find('bias');
-  return bias ? ctx.emit(nnAdd, { a: product, b: bias }) : product;
-}
-
 const qlinearInputs = [
   'a: T1',
   'a_scale: S',
@@ -183,13 +139,6 @@ export const matmulOps: readonly OnnxOp[] = [
     ],
     attributes: ['alpha', 'transA', 'transB'],
     import: qgemm,
-  }),
-  defineOnnxOp({
-    domain: 'com.microsoft',
-    name: 'MatMulNBits',
-    inputs: ['A: T1', 'B: T2', 'scales: T1', 'zero_points?', 'g_idx?', 'bias?: T1'],
-    attributes: ['K', 'N', 'bits', 'block_size', 'accuracy_level', 'weight_prepacked'],
-    import: blockProduct,
   }),
   defineOnnxOp({
     domain: 'com.microsoft',

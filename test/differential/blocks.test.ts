@@ -1,12 +1,12 @@
 /** Products with weights in blocks: on the addon as on the interpreter, written and read back, and near ONNX Runtime. */
 import fc from 'fast-check';
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { GraphBuilder, type ITensor, interpret } from '../../src/ir/index.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_ops.ts';
-import { qnnBlockMatmul } from '../../src/ir/ops/qnn_ops.ts';
+import { qnnBlockGather, qnnBlockMatmul } from '../../src/ir/ops/qnn_ops.ts';
 import { bytesOfCodes, codeAt } from '../../src/numerics/index.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
@@ -154,4 +154,87 @@ it('near ONNX Runtime', async () => {
     }),
     { numRuns: 60 },
   );
+});
+
+describe('rows of tables', () => {
+  const gather = fc.record({
+    rows: int(1, 9),
+    bytes: fc.oneof(int(1, 40), int(41, 200)),
+    bits: fc.constantFrom(2, 4, 8),
+    block: fc.constantFrom(16, 32, 64, 128),
+    hasZeros: fc.boolean(),
+    isWide: fc.boolean(),
+    shape: fc.constantFrom<number[]>([], [1], [5], [2, 3]),
+    /** Beyond the rows, where the result is zeros. */
+    isOutside: fc.boolean(),
+    seed: fc.nat(0xffff),
+  });
+
+  function gatherOf({
+    rows,
+    bytes,
+    bits,
+    block,
+    hasZeros,
+    isWide,
+    shape,
+    isOutside,
+    seed,
+  }: typeof gather extends fc.Arbitrary<infer D> ? D : never) {
+    const next = random(seed);
+    const blocks = Math.ceil((bytes * 8) / bits / block);
+    const drawn = (...sizes: number[]) =>
+      tensor(
+        'u8',
+        Uint8Array.from({ length: sizeOf(sizes) }, () => Math.floor(256 * next())),
+        sizes,
+      );
+    const reach = isOutside ? 2 * rows : rows;
+    const indices = tensor(
+      isWide ? 's64' : 's32',
+      Array.from({ length: sizeOf(shape) }, () => Math.floor(2 * reach * next()) - reach),
+      shape,
+    );
+    const scale = tensor(
+      'f32',
+      Float32Array.from({ length: rows * blocks }, () => next() - 0.4),
+      [rows, blocks],
+    );
+    const g = new GraphBuilder();
+    const y = g.emit(
+      qnnBlockGather,
+      {
+        x: g.constant(drawn(rows, bytes)),
+        indices: g.input('i', indices.dtype, shape),
+        scale: g.constant(scale),
+        ...(hasZeros && { zp: g.constant(drawn(rows, bytesOfCodes(blocks, bits))) }),
+      },
+      { bits, block },
+    );
+    return { graph: g.finish([y]), feeds: { i: indices } as Record<string, ITensor>, y: y.id };
+  }
+
+  it('on the addon as on the interpreter, and read back', () => {
+    fc.assert(
+      fc.property(gather, setting, (drawn, by) => {
+        const { graph, feeds } = gatherOf(drawn);
+        expectAgreementOn(graph, feeds, by);
+        expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
+      }),
+      { numRuns: 100 },
+    );
+  });
+
+  it('as ONNX Runtime', async () => {
+    await fc.assert(
+      fc.asyncProperty(gather, async (any) => {
+        const { graph, feeds, y } = gatherOf({ ...any, isOutside: false, bits: any.bits === 2 ? 4 : any.bits });
+        const peer = await createPeer(exportOnnx(graph), { threads: 1 });
+        const results = await peer.run({ i: toPublic(feeds.i) } as unknown as Feeds);
+        await peer.dispose();
+        expect(results[y].data).toEqual(interpret(graph, feeds)[y].data);
+      }),
+      { numRuns: 40 },
+    );
+  });
 });
