@@ -25,7 +25,8 @@ class ConstantMemory {
   int64_t id() const { return id_; }
   int64_t bytes() const { return bytes_; }
   bool is_lent() const { return lender_ != nullptr; }
-  bool has_bytes() const { return own_ != nullptr || is_lent(); }
+  bool is_kept() const { return own_ != nullptr; }
+  bool has_bytes() const { return is_kept() || is_lent(); }
   // Valid until JavaScript runs again. Throws InvalidArgument where there are packed forms alone.
   const uint8_t* data() const;
   // The memory of its own.

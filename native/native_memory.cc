@@ -14,8 +14,8 @@ NativeMemory::NativeMemory(const Napi::CallbackInfo& info) : Wrapped(info) {
   const Napi::Env env = info.Env();
   info.This().As<Napi::Object>().DefineProperties(
       {fixed("bytes", Napi::Number::New(env, static_cast<double>(state_->bytes())))});
-  // Tells the garbage collector how much memory the small object holds.
-  held_bytes_ = state_->is_lent() ? 0 : state_->bytes();
+  // Tells the garbage collector how much memory the small object holds; packed weights are there for sessions, which hold them as well.
+  held_bytes_ = state_->is_kept() ? state_->bytes() : 0;
   Napi::MemoryManagement::AdjustExternalMemory(env, held_bytes_);
 }
 

@@ -35,6 +35,12 @@ interface LiveStep {
   readonly done: readonly ValueId[];
 }
 
+/** A function that keeps nothing else alive. */
+const always =
+  <T>(value: T): (() => T) =>
+  () =>
+    value;
+
 interface Making {
   /** The graph at the sizes of the sessions; absent: the graph itself. */
   readonly sized?: () => Graph;
@@ -103,7 +109,7 @@ export class Executable {
   private constructor(graph: Graph, steps: readonly Step[], { sized, file }: Making) {
     const known = withoutConstants(graph);
     this.#graph = known;
-    this.#sized = sized ?? (() => known);
+    this.#sized = sized ?? always(known);
     this.parts = steps.map(({ part }) => ({ ...part, graph: known }));
     // other parts, and outputs, may read constants as well
     const isAlone = steps.length === 1 && graph.outputs.every((id) => graph.values[id].constant === undefined);

@@ -55,8 +55,7 @@ export function readyFile(path: string, threads: number): ReadyFile | undefined 
     if (!statSync(path).isFile()) return undefined;
     descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
     const { size } = fstatSync(descriptor);
-    const file = descriptor;
-    return readFrom({ size, read: (offset, bytes) => bytesAt(file, offset, bytes), file: path }, threads);
+    return readFrom({ size, read: reader(descriptor), file: path }, threads);
   } catch (error) {
     // of the system; or of the addon, which takes another plan
     const isOfOthers =
@@ -78,15 +77,19 @@ function readFrom(source: Source, threads: number): ReadyFile | undefined {
 
 const MAGIC_BYTES = 8;
 
-/** Overwritten by the next call: packed weights are copied to where they stay, part by part. */
-let room = new Uint8Array(0);
+/** Most sections are smaller; no page of it is there before it is written to. */
+const ROOM_BYTES = 2 ** 23;
 
-function bytesAt(file: number, offset: number, bytes: number): Uint8Array {
-  if (room.length < bytes) room = new Uint8Array(bytes);
-  for (let at = 0; at < bytes; ) {
-    const count = readSync(file, room, at, bytes - at, offset + at);
-    if (count === 0) return room.subarray(0, at); // has become shorter, which its checksum shows
-    at += count;
-  }
-  return room.subarray(0, bytes);
+/** Reads sections into one memory: packed weights are copied to where they stay, part by part. */
+function reader(file: number): (offset: number, bytes: number) => Uint8Array {
+  const room = new Uint8Array(ROOM_BYTES);
+  return (offset, bytes) => {
+    const to = bytes <= room.length ? room.subarray(0, bytes) : new Uint8Array(bytes);
+    for (let at = 0; at < bytes; ) {
+      const count = readSync(file, to, at, bytes - at, offset + at);
+      if (count === 0) return to.subarray(0, at); // has become shorter, which its checksum shows
+      at += count;
+    }
+    return to;
+  };
 }

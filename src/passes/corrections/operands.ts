@@ -59,29 +59,36 @@ export function needs(
   return failed && miss(failed[1], failed[2], failed[3]);
 }
 
-/** w − zw for every weight, or undefined when one of them is outside of [low, high]. */
-export function centred(
-  { data, shape }: ITensor<ByteType>,
+type CentredArguments = [
+  w: ITensor<ByteType>,
   zw: ITensor<ByteType> | undefined,
   of: ProductLayout,
   low: number,
   high: number,
-): Int16Array | undefined {
-  const out = new Int16Array(data);
+];
+
+/** True when w − zw is within [low, high] for every weight. */
+export function areCentred(...[{ data, shape }, zw, of, low, high]: CentredArguments): boolean {
   let fits = true;
   forEachZeroPoint(shape, zw, of, (start, end, zero) => {
-    fits &&= subtracted(out, start, end, zero, low, high);
+    fits &&= areWithin(data, start, end, low + zero, high + zero);
   });
-  return fits ? out : undefined;
+  return fits;
 }
 
-/** Subtracts `zero` from a run in place, as far as the differences are within the limits: true when all of them are. */
-function subtracted(values: Int16Array, start: number, end: number, zero: number, low: number, high: number): boolean {
-  for (let i = start; i < end; i++) {
-    const v = values[i] - zero;
-    if (v < low || v > high) return false;
-    values[i] = v;
-  }
+/** w − zw for every weight, or undefined when one of them is outside of [low, high]. */
+export function centred(...[w, zw, of, low, high]: CentredArguments): Int16Array | undefined {
+  // looked at before: of large models the copies would be most of the memory
+  if (!areCentred(w, zw, of, low, high)) return undefined;
+  const out = new Int16Array(w.data);
+  forEachZeroPoint(w.shape, zw, of, (start, end, zero) => {
+    for (let i = start; i < end; i++) out[i] -= zero;
+  });
+  return out;
+}
+
+function areWithin(values: Int8Array | Uint8Array, start: number, end: number, low: number, high: number): boolean {
+  for (let i = start; i < end; i++) if (values[i] < low || values[i] > high) return false;
   return true;
 }
 

@@ -1,5 +1,5 @@
 import { tensor } from '../../ir/index.ts';
-import { centred, needs, weightsCorrectable } from '../corrections/operands.ts';
+import { areCentred, centred, needs, weightsCorrectable } from '../corrections/operands.ts';
 import { convolution, type ProductFamily, productRule } from '../corrections/product_family.ts';
 import { present } from '../rewrite/rule.ts';
 
@@ -14,7 +14,7 @@ export const recentreWeightsOf = (family: ProductFamily) =>
       return (
         weightsCorrectable(match, miss) ??
         needs(miss, [
-          () => centred(present(constant(w)), constant(zw), match.layout, -128, 127) !== undefined,
+          () => areCentred(present(constant(w)), constant(zw), match.layout, -128, 127),
           'some w − zw does not fit s8',
           w,
           'window-sum or split-weights serve',

@@ -50,8 +50,8 @@ export const rewrites: readonly Mutant[] = [
   {
     name: 'weights less their zero point may be -129',
     file: 'src/passes/corrections/operands.ts',
-    text: 'if (v < low || v > high) return false;',
-    instead: 'if (v < low - 1 || v > high) return false;',
+    text: 'if (values[i] < low || values[i] > high) return false;',
+    instead: 'if (values[i] < low - 1 || values[i] > high) return false;',
     tests: ['test/unit/passes/recentred_weights.test.ts'],
   },
   {
