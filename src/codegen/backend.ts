@@ -99,4 +99,6 @@ export interface NodeTime {
   readonly node: string;
   readonly op: string;
   readonly microseconds: number;
+  /** Of these, to hand inputs to another runtime and to take its results. */
+  readonly border?: number;
 }

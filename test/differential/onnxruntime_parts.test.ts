@@ -163,6 +163,36 @@ describe('results', () => {
     model.dispose();
   });
 
+  it('follow a run of the same sizes, whether their own sizes stay, change or are none', async () => {
+    const bytes = writeModel({
+      inputs: [{ name: 'x', type: 'float32', dims: [6] }],
+      outputs: [{ name: 'u', type: 'float32' }, { name: 's' }],
+      nodes: [
+        { op: 'Unique', inputs: ['x'], outputs: ['u'] },
+        { op: 'SequenceConstruct', inputs: ['x', 'x'], outputs: ['q'] },
+        { op: 'ConcatFromSequence', inputs: ['q'], outputs: ['s'], attrs: { axis: 0 } },
+      ],
+      opsets: { '': 17 },
+    });
+    const model = await compile(bytes);
+    const kinds = [6, 6, 6, 3, 3, 3, 1, 6, 1, 1, 1, 2, 2];
+    const feeds = (kind: number) => ({
+      x: { type: 'float32', data: Float32Array.from({ length: 6 }, (_, i) => (i % kind) - 2), dims: [6] },
+    });
+    for (let round = 0; round < 8; round++)
+      for (const [i, kind] of kinds.entries()) {
+        const { u, s } = (i + round) % 3 === 0 ? model.runSync(feeds(kind)) : await model.run(feeds(kind));
+        expect([...u.data]).toEqual(Array.from({ length: kind }, (_, k) => k - 2));
+        expect([...s.data]).toEqual([...feeds(kind).x.data, ...feeds(kind).x.data]);
+      }
+    // one that waits keeps the place of the next
+    const all = kinds.map((kind) => model.run(feeds(kind)));
+    const { u } = model.runSync(feeds(2));
+    expect([...u.data]).toEqual([-2, -1]);
+    for (const [i, { u: own }] of (await Promise.all(all)).entries()) expect(own.data.length).toBe(kinds[i]);
+    model.dispose();
+  });
+
   it('are memory of their own: later runs leave them alone, and they may be transferred', async () => {
     const model = await compile(between(middles['a sequence, which is no tensor']));
     const first = await model.run(feedsOf(2, 1));
@@ -208,7 +238,13 @@ describe('faults', () => {
     const shaped = (n: number) => ({ x, shape: { type: 'int64', data: BigInt64Array.of(BigInt(n)), dims: [1] } });
     await expect(model.run(shaped(3))).rejects.toMatchObject({ code: 'U5002' });
     expect(() => model.runSync(shaped(5))).toThrow(/U5002.*ONNX Runtime refuses a run/);
-    expect([...(await model.run(shaped(4))).y.data]).toEqual([1, 2, 3, 4]);
+    for (let round = 0; round < 4; round++) {
+      for (let i = 0; i < 4; i++) expect([...(await model.run(shaped(4))).y.data]).toEqual([1, 2, 3, 4]);
+      // once more where runs of these sizes went before
+      await expect(model.run(shaped(3))).rejects.toMatchObject({ code: 'U5002' });
+      expect(() => model.runSync(shaped(5))).toThrow(/U5002/);
+    }
+    expect([...model.runSync(shaped(4)).y.data]).toEqual([1, 2, 3, 4]);
     model.dispose();
   });
 
