@@ -9,6 +9,7 @@ namespace unskew {
 
 struct Session::Run {
   Napi::Promise::Deferred deferred;
+  Napi::ObjectReference inputs;  // of memory that is not copied
   Napi::ObjectReference outputs;
   std::exception_ptr error;
 };
@@ -148,6 +149,12 @@ BufferList Session::allocate_outputs(Napi::Env env, Napi::Array arrays) const {
   return list;
 }
 
+static Napi::Object copy_of(Napi::Env env, const Napi::Array& list) {
+  Napi::Array copy = Napi::Array::New(env, list.Length());
+  for (uint32_t i = 0; i < list.Length(); i++) copy.Set(i, list.Get(i));
+  return copy;
+}
+
 Napi::Value Session::run(const Napi::CallbackInfo& info) {
   const Napi::Env env = info.Env();
   require(!state_->closed(), "run: the session was disposed");
@@ -162,11 +169,14 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
     has_channel_ = true;
     napi_add_env_cleanup_hook(env, stop, this);
   }
-  auto run =
-      std::make_unique<Run>(Run{Napi::Promise::Deferred::New(env), Napi::Persistent(arrays.As<Napi::Object>()), {}});
+  const Argument given(info[1], "run: areUnchanging");
+  const bool are_unchanging = !given.absent() && given.boolean();
+  auto run = std::make_unique<Run>(Run{Napi::Promise::Deferred::New(env), {}, Napi::Persistent(arrays.As<Napi::Object>()), {}});
+  // a list of its own: the caller's may change
+  if (are_unchanging) run->inputs = Napi::Persistent(copy_of(env, info[0].As<Napi::Array>()));
   const Napi::Promise promise = run->deferred.Promise();
   Run* pending = run.get();
-  state_->submit(inputs, std::move(outputs), [channel = channel_, pending](std::exception_ptr error) {
+  state_->submit(inputs, are_unchanging, std::move(outputs), [channel = channel_, pending](std::exception_ptr error) {
     pending->error = std::move(error);
     // Refused only while the environment goes away; then nobody waits for the promise either, and the
     // reference to its outputs has gone with it.
@@ -183,6 +193,7 @@ Napi::Value Session::run(const Napi::CallbackInfo& info) {
 void Session::deliver(Napi::Env env, Napi::Function, Session* session, Run* run) {
   const std::unique_ptr<Run> owned(run);
   if (env == nullptr || session == nullptr) {
+    run->inputs.SuppressDestruct();
     run->outputs.SuppressDestruct();
     return;
   }

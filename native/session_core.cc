@@ -164,11 +164,19 @@ bool SessionCore::run_if_quick(const BufferList& inputs, const BufferList& outpu
   return true;
 }
 
-void SessionCore::submit(const BufferList& inputs, BufferList outputs, Finished finished) {
+void SessionCore::submit(const BufferList& inputs, bool are_unchanging, BufferList outputs, Finished finished) {
   require(!closed_, kDisposed);
-  auto copies = take(inputs) ? nullptr : copies_of(inputs);
+  Job job = {.copies = nullptr, .inputs = {}, .outputs = std::move(outputs), .finished = std::move(finished)};
+  if (are_unchanging && is_aligned(inputs)) {
+    job.inputs = inputs;
+  } else if (!take(inputs)) {
+    job.copies = copies_of(inputs);
+    for (const AlignedBuffer& copy : *job.copies) job.inputs.push_back(copy.data());
+  } else {
+    job.has_begun = true;
+  }
   const std::lock_guard lock(mutex_);
-  jobs_.push_back({std::move(copies), std::move(outputs), std::move(finished)});
+  jobs_.push_back(std::move(job));
   try {
     if (!scheduled_) schedule();
   } catch (...) {
@@ -199,17 +207,13 @@ void SessionCore::run_next() {
   }
   std::exception_ptr error;
   try {
-    BufferList inputs;
-    if (job.inputs) {
-      for (const AlignedBuffer& copy : *job.inputs) inputs.push_back(copy.data());
-    }
-    execute(job.inputs ? &inputs : nullptr, job.outputs, nullptr, Next::javascript);
+    execute(job.has_begun ? nullptr : &job.inputs, job.outputs, nullptr, Next::javascript);
   } catch (...) {
     error = std::current_exception();
   }
-  if (job.inputs) {
+  if (job.copies) {
     const std::lock_guard lock(mutex_);
-    if (idle_copies_.size() < kKeptCopies) idle_copies_.push_back(std::move(job.inputs));
+    if (idle_copies_.size() < kKeptCopies) idle_copies_.push_back(std::move(job.copies));
   }
   job.finished(std::move(error));
   end_run();

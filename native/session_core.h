@@ -40,8 +40,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // inputs are
   // read before it returns: copied or, if nothing else runs, read by the first steps when these are as quick. The
   // outputs stay
-  // valid until `finished`.
-  void submit(const BufferList& inputs, BufferList outputs, Finished finished);
+  // valid until `finished`, and so do inputs that nobody changes, which are not copied then.
+  void submit(const BufferList& inputs, bool are_unchanging, BufferList outputs, Finished finished);
 
   // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is
   // one; does not wait for that. Idempotent.
@@ -75,9 +75,11 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   };
 
   struct Job {
-    std::unique_ptr<Copies> inputs;  // null: the steps that read them have run
+    std::unique_ptr<Copies> copies;  // of the inputs; null: they stay as they are
+    BufferList inputs;
     BufferList outputs;
     Finished finished;
+    bool has_begun = false;  // the steps that read the inputs have run
   };
 
   void execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next);

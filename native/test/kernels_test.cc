@@ -362,7 +362,7 @@ void sessions() {
     for (int i = 0; i < 8; i++) buffers.emplace_back(16 * 12 * 12), fill(buffers.back());
     std::atomic<int> finished = 0;
     for (int i = 0; i < 6; i += 2) {
-      session.submit({buffers[i].memory.get()}, {buffers[i + 1].memory.get()}, [&](std::exception_ptr) { finished++; });
+      session.submit({buffers[i].memory.get()}, coin(), {buffers[i + 1].memory.get()}, [&](std::exception_ptr) { finished++; });
     }
     if (coin()) session.run({buffers[6].memory.get()}, {buffers[7].memory.get()});
     session.close();

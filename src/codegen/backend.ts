@@ -73,8 +73,11 @@ export interface PlanForm {
 
 /** Inputs and outputs are in the order of the region. Results are memory of their own. */
 export interface Session {
-  /** Inputs are read before it returns. A session that computes on the calling thread returns the results themselves. */
-  run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> | readonly ITensor[];
+  /**
+   * Inputs are read before it returns, unless nobody changes them. A session that computes on the calling thread returns the results
+   * themselves.
+   */
+  run(inputs: readonly ITensor[], areUnchanging?: boolean): Promise<readonly ITensor[]> | readonly ITensor[];
   /** Computes on the calling thread. */
   runSync(inputs: readonly ITensor[]): readonly ITensor[];
   /** Computes on the calling thread, with the time of each node. */

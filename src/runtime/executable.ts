@@ -170,7 +170,8 @@ export class Executable {
     try {
       let waited = false;
       for (const [at, step] of this.#steps.entries()) {
-        const done = step.session.run(values.inputsOf(step.part));
+        // behind the first promise no value lies in the memory of a feed
+        const done = step.session.run(values.inputsOf(step.part), waited);
         if (done instanceof Promise && !waited) {
           values.keep(this.#readAfter(at));
           waited = true;

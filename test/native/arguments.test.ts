@@ -374,9 +374,14 @@ describe('wrong arguments', () => {
     const run = session(command(lut, { source: input, table, destination: output }));
     const [a, b] = [new Uint8Array(64), new Uint8Array(64)];
     for (const method of ['runSync', 'run', 'profile'] as const) {
-      expect(() => run[method]([], [b])).toThrow(`${method}: inputs must be an array of 1 Uint8Arrays, received []`);
-      expect(() => run[method]([a.subarray(1)], [b])).toThrow(`${method}: inputs[0] must be a Uint8Array of 64 bytes`);
-      if (method === 'run') continue; // makes its outputs
+      const call = (inputs: readonly Uint8Array[]) => () =>
+        method === 'run' ? run.run(inputs) : run[method](inputs, [b]);
+      expect(call([])).toThrow(`${method}: inputs must be an array of 1 Uint8Arrays, received []`);
+      expect(call([a.subarray(1)])).toThrow(`${method}: inputs[0] must be a Uint8Array of 64 bytes`);
+      if (method === 'run') {
+        expect(() => run.run([a], 1 as Any)).toThrow('run: areUnchanging must be a boolean');
+        continue; // makes its outputs
+      }
       expect(() => run[method]([a], [new Int8Array(64) as Any])).toThrow(`${method}: outputs[0] must be a Uint8Array`);
       expect(() => run[method]([a], [a])).toThrow('outputs[0] shares memory with inputs[0]');
       expect(() => run[method]([a], undefined as Any)).toThrow(`${method}: outputs must be an array`);

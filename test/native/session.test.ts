@@ -154,7 +154,8 @@ describe('a session', () => {
             } else if (action === 'wait') {
               await Promise.allSettled(runs);
             } else if (disposed) {
-              expect(() => session[action]([input], [output])).toThrow('the session was disposed');
+              const call = () => (action === 'run' ? session.run([input]) : session.runSync([input], [output]));
+              expect(call).toThrow('the session was disposed');
             } else if (action === 'runSync') {
               session.runSync([input], [output]);
               expect(output.every((x) => x === 9)).toBe(true);
@@ -241,6 +242,31 @@ describe('a session', () => {
       signal: null,
       stderr: '',
     });
+  });
+
+  it('reads inputs that nobody changes where they are, for as long as it needs them', () => {
+    const script = `
+      const s = make(32e6, 3), peak = () => process.resourceUsage().maxRSS / 1024;
+      const inputs = Array.from({ length: 3 }, () => bytes(32e6).fill(7));
+      const run = async (isOurs) => {
+        gc();
+        const runs = inputs.map((input) => { const list = [input]; const run = s.run(list, isOurs); list[0] = undefined; return run; });
+        gc();
+        for (const done of runs) if ((await done)[0].some((byte) => byte !== 0)) throw new Error('other results');
+      };
+      run(true).then(async () => {
+        await run(true);
+        const before = peak();
+        await run(true);
+        const kept = peak() - before;
+        await run(false);
+        console.log(JSON.stringify({ kept, copied: peak() - before }));
+      });`;
+    const { stdout, stderr } = inChild(script);
+    expect(stderr).toBe('');
+    const { kept, copied } = JSON.parse(stdout);
+    expect(kept).toBeLessThan(40);
+    expect(copied).toBeGreaterThan(60); // two copies at least: what this test counts can be seen
   });
 
   it('works in workers, also when they are terminated', async () => {

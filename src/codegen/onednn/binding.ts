@@ -174,13 +174,13 @@ export interface NativeSession {
    * Runs on an executor thread; the event loop stays free. Runs of a session are queued in order. Sessions of more than
    * one thread share an executor, as they share the team that computes, and take turns there; a session of one thread has
    * its own.
-   * Inputs are copied before it returns; it resolves with new outputs.
+   * Inputs are copied before it returns, unless nobody changes them until the run ends; it resolves with new outputs.
    *
    * Where the last run took 100 µs at most, nothing runs or waits, and the team is free, it computes on the calling thread and
    * returns the outputs themselves: to hand the run over would take as long. One of 32 such runs is handed over all the same, so
    * that the event loop has its turn between calls whose results are awaited in a row.
    */
-  run(inputs: readonly Uint8Array[]): Promise<Uint8Array[]> | Uint8Array[];
+  run(inputs: readonly Uint8Array[], areUnchanging?: boolean): Promise<Uint8Array[]> | Uint8Array[];
   /** Runs to the end, on the calling thread (with more than one: as first of the team), before it returns. */
   runSync(inputs: readonly Uint8Array[], outputs: readonly Uint8Array[]): void;
   /** Runs once and returns the microseconds of each command. */

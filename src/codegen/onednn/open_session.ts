@@ -30,8 +30,8 @@ export function open({ nodes, labels, types }: Opened, session: NativeSession): 
   const tensorsOf = (results: readonly Uint8Array[]) =>
     types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
   return {
-    run(inputs) {
-      const results = withPositions(() => session.run(buffersOf(inputs)));
+    run(inputs, areUnchanging) {
+      const results = withPositions(() => session.run(buffersOf(inputs), areUnchanging));
       return results instanceof Promise ? results.then(tensorsOf, refusedPosition) : tensorsOf(results);
     },
     runSync(inputs) {

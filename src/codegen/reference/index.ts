@@ -27,8 +27,8 @@ function plan(region: Region): Plan {
     return region.outputs.map((id) => results[id]);
   };
   const session = {
-    run: evaluate,
-    runSync: evaluate,
+    run: (inputs: readonly ITensor[]) => evaluate(inputs),
+    runSync: (inputs: readonly ITensor[]) => evaluate(inputs),
     profile(inputs: readonly ITensor[]) {
       const times: NodeTime[] = [];
       return { outputs: evaluate(inputs, (time) => times.push(time)), times };

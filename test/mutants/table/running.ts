@@ -86,28 +86,28 @@ export const running: readonly Mutant[] = [
   },
   {
     name: 'the session used last goes first',
-    file: 'src/runtime/compile.ts',
+    file: 'src/runtime/model.ts',
     text: '      this.#executables.delete(key);\n      this.#executables.set(key, known);\n',
     instead: '',
     tests: models,
   },
   {
     name: 'sessions that went are not disposed of',
-    file: 'src/runtime/compile.ts',
+    file: 'src/runtime/model.ts',
     text: '      this.#executables.delete(key);\n      executable.dispose();\n',
     instead: '      this.#executables.delete(key);\n',
     tests: models,
   },
   {
     name: 'sessions in use go as well',
-    file: 'src/runtime/compile.ts',
+    file: 'src/runtime/model.ts',
     text: 'if (executable.running > 0) continue;',
     instead: '',
     tests: models,
   },
   {
     name: 'a disposed model runs',
-    file: 'src/runtime/compile.ts',
+    file: 'src/runtime/model.ts',
     text: "if (this.#disposed) fail('U4002', 'the model has been disposed of');",
     instead: '',
     tests: models,
@@ -115,8 +115,8 @@ export const running: readonly Mutant[] = [
   {
     name: 'dims may hold another number of elements than there are',
     file: 'src/runtime/feeds.ts',
-    text: 'if (sizeOf(dims) !== data.length)',
-    instead: 'if (sizeOf(dims) > data.length)',
+    text: 'if (entriesOf(dtype, sizeOf(dims)) !== data.length)',
+    instead: 'if (entriesOf(dtype, sizeOf(dims)) > data.length)',
     tests: ['test/unit/runtime/feeds.test.ts'],
   },
   {
