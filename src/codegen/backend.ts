@@ -16,6 +16,8 @@ export interface Backend extends Target {
   readonly level: Level;
   /** The rules that turn nodes of a legalized graph into operators of its own, stage by stage. */
   readonly selection: readonly (readonly AnyRule[])[];
+  /** It hands its nodes to all back ends when it runs; its sessions say who computes what. */
+  readonly delegates?: boolean;
   /** Undefined for a node that it computes, else why it does not. Sizes are known. */
   accepts(node: Node, graph: Graph): string | undefined;
   /** Decides on layouts and memory. */

@@ -4,6 +4,7 @@ export { type CompiledModel, readCompiledFile, writeCompiledFile } from './compi
 export { isCompiledFile } from './compiled_name.ts';
 export { type Header, headerOf, type Source } from './compiled_sections.ts';
 export { type BodyProgram, control } from './control/index.ts';
+export { later } from './later/index.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
 export * from './onednn/index.ts';

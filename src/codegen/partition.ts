@@ -3,12 +3,16 @@ import { assert } from '../diagnostics/index.ts';
 import {
   constantOf,
   type Graph,
-  hasBodies,
   isCarriedInitializer,
   type Node,
   nodesOf,
   once,
+  opOf,
+  type Shape,
+  symbolsIn,
+  symbolTold,
   topologicalOrder,
+  typeOf,
   type ValueId,
 } from '../ir/index.ts';
 import type { Backend, Fallback, Plan, Region } from './backend.ts';
@@ -32,9 +36,9 @@ export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] =>
 
 export const fallbacksOf = (parts: readonly Part[]): Fallback[] =>
   parts.flatMap(({ backend, refusals }) =>
-    [...refusals].flatMap(([node, reason]) =>
-      hasBodies(node) ? [] : [{ backend: backend.name, node: node.id, op: node.op, reason }],
-    ),
+    backend.delegates
+      ? []
+      : [...refusals].map(([node, reason]) => ({ backend: backend.name, node: node.id, op: node.op, reason })),
   );
 
 /**
@@ -51,7 +55,7 @@ export function partition<B extends Backend>(graph: Graph, backends: readonly B[
     const { at, refusal } = firstThatTakes(node, graph, backends);
     // turns go round: each node is computed in the first turn of its back end in which its operands are there
     let turn = at;
-    for (const id of node.operands) if (id !== null) turn = Math.max(turn, made.get(id) ?? 0);
+    for (const id of readsOf(graph, node)) turn = Math.max(turn, made.get(id) ?? 0);
     turn += (((at - turn) % backends.length) + backends.length) % backends.length;
     for (const id of node.results) made.set(id, turn);
     while (turns.length <= turn) turns.push({ nodes: [], refusals: new Map() });
@@ -63,7 +67,7 @@ export function partition<B extends Backend>(graph: Graph, backends: readonly B[
   );
   const lastRead = new Map<ValueId, number>();
   for (const [index, { nodes }] of parts.entries())
-    for (const { operands } of nodes) for (const id of operands) if (id !== null) lastRead.set(id, index);
+    for (const node of nodes) for (const id of readsOf(graph, node)) lastRead.set(id, index);
   for (const id of graph.outputs) lastRead.set(id, parts.length);
   return parts.map((part, index) => ({
     ...part,
@@ -85,6 +89,30 @@ function firstThatTakes(
   assert(false, `no back end computes ${node.op}: ${first}`);
 }
 
+/** The operands, and values that tell the sizes in attributes that no operand tells: such a size is open until a run knows it. */
+function readsOf(graph: Graph, node: Node): readonly ValueId[] {
+  const operands = node.operands.filter((id) => id !== null);
+  const open = Object.entries(opOf(node).attrs).flatMap(([name, { kind }]) =>
+    kind === 'dims' ? (node.attrs[name] as Shape).flatMap(symbolsIn) : [],
+  );
+  if (open.length === 0) return operands;
+  const tellers = tellersIn(graph);
+  const told = new Set(operands.flatMap((id) => typeOf(graph, id).shape.flatMap((dim) => symbolTold(dim) ?? [])));
+  return [...operands, ...new Set(open.flatMap((symbol) => (told.has(symbol) ? [] : (tellers.get(symbol) ?? []))))];
+}
+
+/** The first value of which a size tells each symbol. */
+const tellersIn = once((graph): ReadonlyMap<string, ValueId> => {
+  const tellers = new Map<string, ValueId>();
+  const values = [...graph.inputs, ...topologicalOrder(graph).order.flatMap(({ results }) => results)];
+  for (const id of values)
+    for (const dim of typeOf(graph, id).shape) {
+      const symbol = symbolTold(dim);
+      if (symbol !== undefined && !tellers.has(symbol)) tellers.set(symbol, id);
+    }
+  return tellers;
+});
+
 /** The graph as one region. */
 export function wholeOf(graph: Graph): Region {
   const nodes = topologicalOrder(graph).order;
@@ -100,13 +128,13 @@ const carriedInitializers = once(
 /** The nodes with the values that cross their border. */
 export function regionOf(graph: Graph, nodes: readonly Node[], isReadLater: (id: ValueId) => boolean): Region {
   const made = new Set(nodes.flatMap((n) => n.results));
-  const read = new Set(nodes.flatMap((n) => n.operands));
+  const read = new Set(nodes.flatMap((n) => readsOf(graph, n)));
   const initializers = carriedInitializers(graph);
   const isConstant = (id: ValueId) => constantOf(graph, id) !== undefined || initializers.has(id);
   return {
     graph,
     nodes,
-    inputs: [...read].filter((id): id is ValueId => id !== null && !made.has(id) && !isConstant(id)),
+    inputs: [...read].filter((id) => !made.has(id) && !isConstant(id)),
     outputs: [...made].filter(isReadLater),
   };
 }

@@ -5,7 +5,7 @@
 import { subDims, symbolsIn } from './dims.ts';
 import { type Node, nodesOf, once } from './graph.ts';
 import { opOf } from './op_table.ts';
-import { isStatic, type Shape } from './types.ts';
+import { type Dim, isStatic, type Shape } from './types.ts';
 
 /** The symbol that the node decides, if it decides one. */
 export function openSymbolOf(node: Node): string | undefined {
@@ -18,15 +18,19 @@ export const openSymbols = once(
   (graph): ReadonlySet<string> => new Set(nodesOf(graph).flatMap((node) => openSymbolOf(node) ?? [])),
 );
 
+/** The symbol that follows from a size: nothing but a number is added to it. */
+export function symbolTold(dim: Dim): string | undefined {
+  const [symbol, ...more] = symbolsIn(dim);
+  return symbol !== undefined && more.length === 0 && typeof subDims(dim, symbol) === 'number' ? symbol : undefined;
+}
+
 /** Notes the sizes of a tensor whose shape is given in symbols: each text of a size, and the symbol in it where nothing but a number is added. */
 export function learnSizes(bindings: Map<string, number>, shape: Shape, actual: readonly number[]): void {
   if (isStatic(shape)) return;
   shape.forEach((dim, axis) => {
     if (typeof dim === 'number') return;
     bindings.set(dim, actual[axis]);
-    const [symbol, ...more] = symbolsIn(dim);
-    if (symbol === undefined || more.length > 0) return;
-    const added = subDims(dim, symbol);
-    if (typeof added === 'number') bindings.set(symbol, actual[axis] - added);
+    const symbol = symbolTold(dim);
+    if (symbol !== undefined) bindings.set(symbol, actual[axis] - Number(subDims(dim, symbol)));
   });
 }

@@ -5,6 +5,7 @@ import {
   defaultTarget,
   type KernelChoice,
   type Library,
+  later,
   libraryHere,
   machineHere,
   onednn,
@@ -70,6 +71,7 @@ export function openOrder(
   const all: readonly [Backend, ...Backend[]] = [
     host,
     control(host, (body) => new Body(body, () => all)),
+    later(host, (graph) => new Body(graph, () => all.filter(({ name }) => name !== 'later'))),
     ...opened,
     ...(order.includes('reference') ? [] : [reference(host)]),
   ];

@@ -1,6 +1,6 @@
 /** The sessions of one graph at all sizes that it meets. */
-import type { Backend, BodyProgram, Fallback, NodeTime } from '../codegen/index.ts';
-import { bodyAt, type Feeds, type Graph, type ITensor } from '../ir/index.ts';
+import { type Backend, type BodyProgram, type Fallback, type NodeTime, PlanFamilies } from '../codegen/index.ts';
+import { bodyAt, checkFeeds, type Feeds, type Graph, type ITensor, learnSizes, symbolsIn } from '../ir/index.ts';
 import { Executable } from './executable.ts';
 
 /** Sets of sizes whose sessions are kept. */
@@ -10,6 +10,7 @@ const KEPT = 8;
 export class Body implements BodyProgram {
   readonly #graph: Graph;
   readonly #backends: () => readonly Backend[];
+  #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
 
@@ -41,6 +42,14 @@ export class Body implements BodyProgram {
     this.#executables.clear();
   }
 
+  /** Sizes of symbols have families of plans; others are planned each for itself. */
+  #made(feeds: Feeds): Executable {
+    const { symbols, isWhole } = sizesOf(this.#graph, feeds);
+    if (!isWhole || symbols.size === 0) return Executable.of(bodyAt(this.#graph, feeds), this.#backends());
+    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
+    return Executable.at(this.#families, symbols);
+  }
+
   #listed = (results: Readonly<Record<string, ITensor>>): readonly ITensor[] =>
     this.#graph.outputs.map((id) => results[id]);
 
@@ -54,7 +63,7 @@ export class Body implements BodyProgram {
       }
       return known;
     }
-    const made = Executable.of(bodyAt(this.#graph, feeds), this.#backends());
+    const made = this.#made(feeds);
     this.#executables.set(key, made);
     for (const [other, executable] of this.#executables) {
       if (this.#executables.size <= KEPT) break;
@@ -64,4 +73,17 @@ export class Body implements BodyProgram {
     }
     return made;
   }
+}
+
+/** The sizes of symbols; whole where they tell all sizes of the inputs. */
+function sizesOf(
+  graph: Graph,
+  feeds: Feeds,
+): { readonly symbols: ReadonlyMap<string, number>; readonly isWhole: boolean } {
+  const known = checkFeeds(graph, feeds);
+  const dims = graph.inputs.flatMap((id) => graph.values[id].type.shape);
+  for (const id of graph.inputs) learnSizes(known, graph.values[id].type.shape, feeds[id].shape);
+  const names = new Set(dims.flatMap(symbolsIn));
+  const symbols = new Map([...names].flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])));
+  return { symbols, isWhole: symbols.size === names.size };
 }

@@ -30,6 +30,7 @@ export function control(host: Backend, open: (body: Graph) => BodyProgram): Back
   return {
     ...other,
     name: 'control',
+    delegates: true,
     accepts: (node) => (hasBodies(node) ? undefined : 'it holds no graphs'),
     plan(region): Plan {
       const constants = constantsOf(region);

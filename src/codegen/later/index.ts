@@ -1,0 +1,46 @@
+/**
+ * Nodes whose sizes a run finds out, such as what reads the positions of elements that are not zero, as a back end: a region of them is
+ * a program of its own, planned when the sizes are there.
+ */
+import { type Graph, isOp, isStatic, type Node, opaqueOp, opOf, typeOf } from '../../ir/index.ts';
+import type { Backend, Plan, Region, Session } from '../backend.ts';
+import type { BodyProgram } from '../control/index.ts';
+
+/** @param open makes a program of a graph with open sizes, which all of its inputs together tell */
+export function later(host: Backend, open: (graph: Graph) => BodyProgram): Backend {
+  const { byteSums: _, timing: __, ...other } = host;
+  return {
+    ...other,
+    name: 'later',
+    delegates: true,
+    accepts(node, graph) {
+      if (isOp(node, opaqueOp) || opOf(node).openSize !== undefined) return 'its own sizes are open';
+      const isKnown = [...node.operands, ...node.results].every(
+        (id) => id === null || isStatic(typeOf(graph, id).shape),
+      );
+      return isKnown ? 'its sizes are known' : undefined;
+    },
+    plan: (region): Plan => ({ bytes: 0, bytesOfRun: 0, open: () => sessionOf(region, open(graphOf(region))) }),
+  };
+}
+
+function sessionOf({ inputs }: Region, program: BodyProgram): Session {
+  const feeds = (tensors: Parameters<Session['run']>[0]) => Object.fromEntries(inputs.map((id, i) => [id, tensors[i]]));
+  return {
+    run: (tensors) => program.run(feeds(tensors)),
+    runSync: (tensors) => program.runSync(feeds(tensors)),
+    profile: (tensors) => program.profile(feeds(tensors)),
+    get fallbacks() {
+      return program.fallbacks;
+    },
+    dispose: () => program.dispose(),
+  };
+}
+
+/** The region alone. */
+const graphOf = ({ graph: { origin: _, ...graph }, nodes, inputs, outputs }: Region): Graph => ({
+  ...graph,
+  inputs,
+  outputs,
+  nodes: Object.fromEntries(nodes.map((node: Node) => [node.id, node])),
+});
