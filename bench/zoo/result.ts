@@ -71,6 +71,19 @@ export interface ZeroPointsRow {
   readonly symmetricMs: number;
 }
 
+/** Layers of a language model with weights of 4 bits in blocks, beside ONNX Runtime. */
+export interface BlocksRow {
+  readonly block: number;
+  readonly hasZeros: boolean;
+  readonly activations: 'f32' | 's8';
+  readonly rows: number;
+  readonly threads: number;
+  readonly ms: number;
+  readonly ratio: Ratio;
+  /** Of processes with one engine alone, on one thread: ours and that of ONNX Runtime. */
+  readonly peakKiB: readonly [number, number];
+}
+
 /** A process from its start to its end. */
 export interface ProcessRow {
   readonly process: string;
@@ -100,6 +113,7 @@ export interface ZooResult {
   readonly rows: readonly Row[];
   readonly sentences: readonly SentencesRow[];
   readonly zeroPoints: readonly ZeroPointsRow[];
+  readonly blocks?: readonly BlocksRow[];
   readonly processes?: readonly ProcessRow[];
   readonly starts?: readonly StartRow[];
   /** Models that unskew cannot read, and why. */
@@ -141,17 +155,19 @@ export function merged(
     rows,
     sentences,
     zeroPoints: joined(before?.zeroPoints, part.zeroPoints),
+    blocks: joined(before?.blocks, part.blocks),
     processes: joined(before?.processes, part.processes),
     starts: joined(before?.starts, part.starts),
     unread: Object.fromEntries(unread),
   };
 }
 
-type AnyRow = Row | SentencesRow | ZeroPointsRow | ProcessRow | StartRow;
+type AnyRow = Row | SentencesRow | ZeroPointsRow | BlocksRow | ProcessRow | StartRow;
 
 /** What tells a row from others. */
 function subject(row: AnyRow): string {
   if ('process' in row) return row.process;
+  if ('block' in row) return [row.block, row.hasZeros, row.activations, row.rows, row.threads].join(' ');
   if ('engine' in row) return `${row.network} ${row.engine}`;
   return 'network' in row
     ? [row.network, row.zeroPoints, row.threads].join(' ')

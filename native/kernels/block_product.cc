@@ -1,6 +1,7 @@
 #include "kernels/block_product.h"
 
 #include "kernels/fused_product.h"
+#include "kernels/packed_weights.h"
 
 namespace unskew {
 
@@ -66,18 +67,34 @@ class BlockProduct {
   }
 
   int64_t scratch_bytes() const { return scratch_bytes_; }
-  void take_scratch_of_session() { is_scratch_given_ = true; }
+  // Sessions that have the same constants share what is made of them.
+  void prepare(Addresses a, const Identities& identities) {
+    const auto make = [&] {
+      auto arranged = std::make_shared<AlignedBuffer>(w().bytes());
+      arrange_blocks(w(), {a[1], reinterpret_cast<const float*>(a[2]), a[3]}, arranged->data());
+      return arranged;
+    };
+    if (identities[1].memory == 0) {
+      weights_ = make();
+      return;
+    }
+    std::string key = std::to_string(w().depth) + " " + std::to_string(w().block) + " " + std::to_string(w().bits);
+    for (const size_t i : {1, 2, 3})
+      key += " " + std::to_string(identities[i].memory) + "+" + std::to_string(identities[i].offset);
+    static auto* shelf = new Shelf<std::string, AlignedBuffer>();  // threads outlive static objects
+    weights_ = shelf->get(key, make);
+  }
 
   void run(Addresses a) {
     if (p_.rows == 0 || w().columns == 0) return;
-    if (!is_scratch_given_ && own_scratch_.bytes() < scratch_bytes_) own_scratch_ = AlignedBuffer(scratch_bytes_);
-    uint8_t* scratch = is_scratch_given_ ? a[3] : own_scratch_.data();
+    uint8_t* scratch = a[kArguments];
     if (p_.of_bytes) run_bytes(a, scratch);
     else run_floats(a, scratch);
   }
 
  private:
   // Depth and rows whose floats stay in the cache of a processor.
+  static constexpr size_t kArguments = 5;
   static constexpr int64_t kDepth = 256, kRows = 192, kBytes = 1 << 19;
 
   const BlockWeights& w() const { return p_.weights; }
@@ -100,12 +117,12 @@ class BlockProduct {
 
   BlockRows rows_from(Addresses a, int64_t panel, int64_t row) const {
     return {.weights = &w(),
-            .packed = a[1],
+            .packed = weights_->data(),
             .first = panel,
             .columns = w().columns - panel * kLanes,
             .source = reinterpret_cast<const float*>(a[0]) + row * w().depth,
             .source_step = w().depth,
-            .destination = reinterpret_cast<float*>(a[2]) + row * w().columns + panel * kLanes,
+            .destination = reinterpret_cast<float*>(a[4]) + row * w().columns + panel * kLanes,
             .destination_step = w().columns};
   }
 
@@ -120,7 +137,7 @@ class BlockProduct {
         for (int64_t row = 0; row < p_.rows; row += kRows) multiply_many(a, first, count, row, own);
       } else {
         for (int64_t panel = first; panel < first + count; panel++) {
-          const BlockPanel from = w().panel(a[1], panel);
+          const BlockPanel from = w().panel(weights_->data(), panel);
           dequantize(&w(), &from, 0, w().blocks(), own, kLanes);
           for (int64_t row = 0; row < p_.rows; row++) {
             const BlockRows one = rows_from(a, panel, row);
@@ -141,7 +158,7 @@ class BlockProduct {
     for (int64_t b = 0; b < blocks; b += at_once_) {
       const int64_t now = std::min(at_once_, blocks - b), begin = b * w().block;
       for (int64_t panel = 0; panel < count; panel++) {
-        const BlockPanel from = w().panel(a[1], first + panel);
+        const BlockPanel from = w().panel(weights_->data(), first + panel);
         dequantize(&w(), &from, b, now, weights + panel * kLanes, width());
       }
       FusedPanels(std::min(now * w().block, w().depth - begin), width(), isa_)
@@ -174,7 +191,7 @@ class BlockProduct {
       over_groups([&](int64_t first, int64_t count, int) {
         const BlockRows of = rows_from(a, first, row);
         const ByteRows own{bytes + row * blocks * w().block, scales + row * blocks, sums + row * blocks};
-        const ByteBlocks given{&w(), a[1], first, of.columns, own, of.destination, of.destination_step};
+        const ByteBlocks given{&w(), weights_->data(), first, of.columns, own, of.destination, of.destination_step};
         multiply(&given, count, rows);
       });
     }
@@ -185,8 +202,7 @@ class BlockProduct {
   int threads_;
   int64_t groups_;
   int64_t bytes_ = 0, scales_ = 0, own_ = 0, at_once_ = 0, scratch_bytes_ = 0;
-  bool is_scratch_given_ = false;
-  AlignedBuffer own_scratch_{0};
+  std::shared_ptr<const AlignedBuffer> weights_;
 };
 
 }  // namespace
@@ -201,16 +217,34 @@ KernelProgram make_block_product(const BlockProductParams& p, const KernelTarget
   require(w.block >= 16 && w.block <= 1 << 16 && (w.block & (w.block - 1)) == 0,
           "block-product: a block holds a power of 2 from 16 to 65536");
   require(!p.of_bytes || w.zero != BlockZero::floats, "block-product: zero points of integers are integers");
+  const int64_t packed_line = (w.blocks() * w.bits + 7) / 8;
+  const int64_t zero_bytes = w.zero == BlockZero::middle ? 0
+                             : w.zero == BlockZero::floats ? checked_product(w.columns, w.blocks(), 4)
+                                                           : checked_product(w.columns, packed_line);
   const auto state = std::make_shared<BlockProduct>(p, target);
   KernelProgram program;
   program.arguments = {{.name = "source", .bytes = checked_product(p.rows, w.depth, 4), .alignment = 4},
-                       {.name = "weights", .bytes = w.bytes(), .alignment = 4},
+                       {.name = "weights",
+                        .bytes = checked_product(w.columns, w.blocks(), w.words(), 4),
+                        .constant = true,
+                        .packed = true},
+                       {.name = "scale",
+                        .bytes = checked_product(w.columns, w.blocks(), 4),
+                        .alignment = 4,
+                        .constant = true,
+                        .packed = true},
+                       {.name = "zeroPoint",
+                        .bytes = zero_bytes,
+                        .alignment = w.zero == BlockZero::floats ? 4 : 1,
+                        .required = w.zero != BlockZero::middle,
+                        .constant = true,
+                        .packed = true},
                        {.name = "destination",
                         .bytes = checked_product(p.rows, w.columns, 4),
                         .access = Access::write,
                         .alignment = 4}};
-  program.prepare = [state](Addresses, const Identities&) {
-    state->take_scratch_of_session();
+  program.prepare = [state](Addresses a, const Identities& identities) {
+    state->prepare(a, identities);
     return state->scratch_bytes();
   };
   program.run = [state](Addresses a) { state->run(a); };

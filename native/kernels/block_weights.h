@@ -2,7 +2,7 @@
 //
 // A panel holds 16 columns: of a block the codes, a word of 32 bits for each column in turn, whose lowest bits are the first of 32 / bits codes
 // along the depth, and 16 scales. Four panels, or the fewer last ones, are a group, which is read from its beginning to its end: block by block, and of
-// each block panel by panel; then the zero points in the same order. src/codegen/onednn/lower/block_matmul.ts writes them.
+// each block panel by panel; then the zero points in the same order.
 #pragma once
 
 #include "kernels/elementwise.h"
@@ -56,6 +56,14 @@ inline BlockPanel BlockWeights::panel(const uint8_t* weights, int64_t index) con
   return {start + at * block_bytes(), start + count * blocks() * block_bytes() + at * zero_bytes(), count * block_bytes(),
           count * zero_bytes(), words() * kLanes * 4};
 }
+
+// Weights as in files: codes [column][block][byte], the lowest bits first, scales [column][block], and zero points likewise, as floats or packed as codes are.
+struct BlockSource {
+  const uint8_t* codes;
+  const float* scales;
+  const uint8_t* zeros;
+};
+void arrange_blocks(const BlockWeights& weights, const BlockSource& from, uint8_t* to);
 
 // Asks for the blocks of a group that are read in a while: a processor alone looks no further than the end of a page.
 UNSKEW_INLINE void fetch_ahead(const BlockPanel& panel, int64_t b) {

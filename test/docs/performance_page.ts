@@ -152,7 +152,7 @@ function totals(rows: readonly Row[]): string {
 }
 
 export function performancePage(result: ZooResult = stored()): string {
-  const { machine, date, runs, rows, sentences, zeroPoints, processes = [], starts = [] } = result;
+  const { machine, date, runs, rows, sentences, zeroPoints, blocks = [], processes = [], starts = [] } = result;
   const run = rows.filter(({ refused }) => refused.unskew === undefined);
   const usual = run.filter(({ isa }) => isa === undefined);
   const zoo = usual.filter(({ model, sizes }) => model.includes('/') && sizes === undefined);
@@ -226,6 +226,29 @@ what it made for 8 lengths, and for more while that takes 64 MiB at most; later 
           symmetricMs.toFixed(2),
           `**${(ms / symmetricMs).toFixed(3)}**`,
         ],
+      ]),
+    ),
+)}${section(
+  'Weights in blocks',
+  `Two layers of a decoder of width 2048 (products and what lies between them, without attention) with weights of 4 bits: one row, as in decoding, and 128.
+\`s8\`: accuracy_level 4, which permits rows of int8. Both engines take turns in one process; peak is of processes with one engine alone.`,
+  blocks,
+  () =>
+    table(
+      [
+        'block',
+        'zero points',
+        'activations',
+        'rows',
+        'threads',
+        'ms',
+        'ONNX Runtime / ours',
+        'peak, MiB',
+        'of ONNX Runtime',
+      ],
+      blocks.map(({ block, hasZeros, activations, rows, threads, ms, ratio, peakKiB }) => [
+        ...[block, hasZeros ? 'yes' : 'no', activations, rows, threads, ms.toFixed(2), spread(ratio)],
+        ...peakKiB.map((peak) => (peak / 1024).toFixed(0)),
       ]),
     ),
 )}${section(

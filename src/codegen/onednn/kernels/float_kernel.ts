@@ -41,8 +41,8 @@ export type FloatKernel =
       readonly weightsStrides: readonly number[];
       readonly destinationStrides: readonly number[];
     }
-  /** qnn.block_matmul, as its declaration states it. Arguments source f32[rows, depth], `weights`, a constant that lower/block_matmul.ts
-   *  arranges, destination f32[rows, columns]. */
+  /** qnn.block_matmul, as its declaration states it. Arguments source f32[rows, depth], constants `weights`, `scale`,
+   *  `zeroPoint` [?], destination f32[rows, columns]. */
   | {
       readonly name: 'block-product';
       readonly rows: number;
