@@ -171,7 +171,7 @@ const carriedBlindly: Readonly<Record<string, readonly [Model, RegExp]>> = {
   ],
   'blocks of another number': [
     dequantized(filled('w', 's8', [8, 4]), [filled('s', 'f32', [8, 3])], { block_size: 3 }),
-    /does not give a parameter for each block of 3/,
+    /'scale' should be of shape \[8, 2\], but is f32\[8,3\]/,
   ],
   'one scale and many zero points': [
     dequantized(filled('w', 's8', [8, 3]), [filled('s', 'f32', []), filled('zp', 's8', [8])], { axis: 0 }),
