@@ -1,17 +1,19 @@
 /**
  * Models with parts that ONNX Runtime computes: what runs where, the time at the border of a part, and the outputs beside those of
- * ONNX Runtime alone, all measured in turns in one process:
+ * ONNX Runtime alone, least times of rounds in one process:
  *
- *   npm run bench:backends -- [--rounds=N] [--threads=N] [--size=N] FILE.onnx …
+ *   npm run bench:backends -- [--rounds=N] [--threads=N] [--size=N] [--json=FILE] FILE.onnx …
  *
  * `size` is the size of open dimensions behind the first; the first one is 1.
  */
 import { basename, dirname } from 'node:path';
 import ort from 'onnxruntime-node';
 import type { NodeTime } from '../src/codegen/index.ts';
-import { compile, type Tensor } from '../src/index.ts';
+import { compile, importModel, type Tensor } from '../src/index.ts';
+import { isOp, nodesOf, opaqueOp } from '../src/ir/index.ts';
 import type { Model } from '../src/runtime/model.ts';
-import { formatTable, quantile } from './measure.ts';
+import { formatTable } from './measure.ts';
+import { addToFile, commandOf, type PartsRow } from './zoo/result.ts';
 
 const argument = (name: string): number | undefined => {
   const given = process.argv.find((text) => text.startsWith(`--${name}=`));
@@ -42,11 +44,7 @@ function feedsOf({ inputs }: Model): Feeds {
   return Object.fromEntries(made) as Feeds;
 }
 
-const median = (values: readonly number[]): number =>
-  quantile(
-    values.toSorted((a, b) => a - b),
-    0.5,
-  );
+const least = (values: readonly number[]): number => Math.min(...values);
 
 async function timed(run: () => Promise<unknown>): Promise<number> {
   const start = performance.now();
@@ -96,7 +94,11 @@ const most = (names: readonly string[], count: number): string => {
   );
 };
 
-const rows: string[][] = [];
+/** A path as the commands of the page tell it. */
+const modelName = (text: string): string =>
+  text.endsWith('.onnx') ? `${basename(dirname(text))}/${basename(text)}` : text;
+
+const rows: PartsRow[] = [];
 for (const file of files) {
   const model = await compile(file, { backends: ['onednn', 'onnxruntime'], threads });
   const session = await ort.InferenceSession.create(file, { intraOpNumThreads: threads, logSeverityLevel: 4 });
@@ -114,39 +116,46 @@ for (const file of files) {
     theirs.push(await timed(() => session.run(given)));
     sums.push(sumsOf(model.profile(feeds)));
   }
+  const imported = await importModel(file);
+  const named = new Map(
+    nodesOf(imported).flatMap((node) => (isOp(node, opaqueOp) ? [[String(node.id), node.attrs.operator]] : [])),
+  );
   const nodes = model.profile(feeds).length;
   const inRuntime = model.fallbacks.filter(({ backend }) => backend === 'onnxruntime');
   const interpreted = model.fallbacks.length - inRuntime.length;
   const islands = sums[0]!.islands;
-  const border = median(sums.map((sum) => sum.border));
-  rows.push([
-    `${basename(dirname(file))}/${basename(file, '.onnx')}`,
-    String(nodes - islands - interpreted),
-    `${inRuntime.length}: ${most(
-      inRuntime.map(({ op }) => op),
+  const border = least(sums.map((sum) => sum.border));
+  rows.push({
+    model: `${basename(dirname(file))}/${basename(file, '.onnx')}`,
+    threads,
+    native: nodes - islands - interpreted,
+    handedOver: inRuntime.length,
+    operators: most(
+      inRuntime.map(({ op, node }) => (op === 'opaque' ? (named.get(node) ?? op) : op)),
       3,
-    )}`,
-    String(interpreted),
-    String(islands),
-    islands === 0 ? '' : (border / islands).toFixed(0),
-    (median(sums.map((sum) => sum.inside)) / 1000).toFixed(2),
-    (median(ours) / 1000).toFixed(2),
-    (median(theirs) / 1000).toFixed(2),
+    ),
+    interpreted,
+    parts: islands,
+    borderMicroseconds: islands === 0 ? 0 : border / islands,
+    insideMs: least(sums.map((sum) => sum.inside)) / 1000,
+    ms: least(ours) / 1000,
+    runtimeMs: least(theirs) / 1000,
     outputs,
-  ]);
+  });
   model.dispose();
   await session.release();
 }
-const header = [
-  'model',
-  'native',
-  'nodes in ONNX Runtime',
-  'interpreted',
-  'parts',
-  'border, µs a part',
-  'in parts, ms',
-  'run, ms',
-  'ONNX Runtime alone, ms',
-  'outputs',
-];
-console.log(formatTable(header, rows));
+const header = ['model', 'native', 'nodes in ONNX Runtime', 'interpreted', 'parts', 'border, µs', 'inside, ms', 'ms'];
+console.log(
+  formatTable(
+    [...header, 'ONNX Runtime alone, ms', 'outputs'],
+    rows.map((row) => [
+      ...[row.model, String(row.native), `${row.handedOver}: ${row.operators}`, String(row.interpreted)],
+      ...[String(row.parts), row.borderMicroseconds.toFixed(0), row.insideMs.toFixed(2), row.ms.toFixed(2)],
+      ...[row.runtimeMs.toFixed(2), row.outputs],
+    ]),
+  ),
+);
+const json = process.argv.find((text) => text.startsWith('--json='))?.slice('--json='.length);
+if (json !== undefined)
+  addToFile(json, { parts: rows }, commandOf('bench:backends', process.argv.slice(2).map(modelName)));

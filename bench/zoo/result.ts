@@ -105,6 +105,25 @@ export interface StartRow {
   readonly peakKiB: number;
 }
 
+/** A model with parts that ONNX Runtime computes. */
+export interface PartsRow {
+  readonly model: string;
+  readonly threads: number;
+  readonly native: number;
+  /** Nodes in ONNX Runtime, and the operators of most of them. */
+  readonly handedOver: number;
+  readonly operators: string;
+  readonly interpreted: number;
+  readonly parts: number;
+  /** Besides the time in ONNX Runtime, for a part. */
+  readonly borderMicroseconds: number;
+  readonly insideMs: number;
+  readonly ms: number;
+  /** Of ONNX Runtime alone. */
+  readonly runtimeMs: number;
+  readonly outputs: string;
+}
+
 export interface ZooResult {
   readonly machine: string;
   readonly date: string;
@@ -114,6 +133,7 @@ export interface ZooResult {
   readonly sentences: readonly SentencesRow[];
   readonly zeroPoints: readonly ZeroPointsRow[];
   readonly blocks?: readonly BlocksRow[];
+  readonly parts?: readonly PartsRow[];
   readonly processes?: readonly ProcessRow[];
   readonly starts?: readonly StartRow[];
   /** Models that unskew cannot read, and why. */
@@ -156,17 +176,19 @@ export function merged(
     sentences,
     zeroPoints: joined(before?.zeroPoints, part.zeroPoints),
     blocks: joined(before?.blocks, part.blocks),
+    parts: joined(before?.parts, part.parts),
     processes: joined(before?.processes, part.processes),
     starts: joined(before?.starts, part.starts),
     unread: Object.fromEntries(unread),
   };
 }
 
-type AnyRow = Row | SentencesRow | ZeroPointsRow | BlocksRow | ProcessRow | StartRow;
+type AnyRow = Row | SentencesRow | ZeroPointsRow | BlocksRow | PartsRow | ProcessRow | StartRow;
 
 /** What tells a row from others. */
 function subject(row: AnyRow): string {
   if ('process' in row) return row.process;
+  if ('parts' in row) return `${row.model} ${row.threads}`;
   if ('block' in row) return [row.block, row.hasZeros, row.activations, row.rows, row.threads].join(' ');
   if ('engine' in row) return `${row.network} ${row.engine}`;
   return 'network' in row

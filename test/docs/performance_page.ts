@@ -152,7 +152,18 @@ function totals(rows: readonly Row[]): string {
 }
 
 export function performancePage(result: ZooResult = stored()): string {
-  const { machine, date, runs, rows, sentences, zeroPoints, blocks = [], processes = [], starts = [] } = result;
+  const {
+    machine,
+    date,
+    runs,
+    rows,
+    sentences,
+    zeroPoints,
+    blocks = [],
+    parts = [],
+    processes = [],
+    starts = [],
+  } = result;
   const run = rows.filter(({ refused }) => refused.unskew === undefined);
   const usual = run.filter(({ isa }) => isa === undefined);
   const zoo = usual.filter(({ model, sizes }) => model.includes('/') && sizes === undefined);
@@ -249,6 +260,23 @@ what it made for 8 lengths, and for more while that takes 64 MiB at most; later 
       blocks.map(({ block, hasZeros, activations, rows, threads, ms, ratio, peakKiB }) => [
         ...[block, hasZeros ? 'yes' : 'no', activations, rows, threads, ms.toFixed(2), spread(ratio)],
         ...peakKiB.map((peak) => (peak / 1024).toFixed(0)),
+      ]),
+    ),
+)}${section(
+  'Parts in ONNX Runtime',
+  `Models with \`backends: ['onednn', 'onnxruntime']\`: nodes that run natively, in ONNX Runtime (with the operators of most of them) and on the interpreter; parts that ONNX
+Runtime computes; what the border of a part costs besides the time inside; whole runs of both, in turns. Least times. Outputs: equal, or the largest difference over the largest element.`,
+  parts,
+  () =>
+    table(
+      [
+        ...['model', 'threads', 'native', 'in ONNX Runtime', 'interpreted', 'parts', 'border, µs', 'inside, ms'],
+        ...['ms', 'ONNX Runtime alone, ms', 'outputs'],
+      ],
+      parts.map((row) => [
+        ...[row.model, row.threads, row.native, `${row.handedOver}: ${row.operators}`, row.interpreted, row.parts],
+        ...[row.borderMicroseconds.toFixed(0), row.insideMs.toFixed(2), row.ms.toFixed(2), row.runtimeMs.toFixed(2)],
+        row.outputs,
       ]),
     ),
 )}${section(

@@ -7,6 +7,7 @@ import { formatType, type Shape, sameShape, type TensorType } from '../types.ts'
 export const qnnBlockGather = defineOp({
   name: 'qnn.block_gather',
   doc: 'Rows of a table of codes of 2, 4 or 8 bits, as floats: y[…,k] = fl(fl(code − zp)·scale) of row indices[…], in blocks along k. x: [V, K·bits/8], the lowest bits first; scale: [V, ⌈K/block⌉]; zp: likewise, packed as x is; absent it is 2^(bits−1). Negative indices count from the end; those outside give zeros.',
+  traits: ['quantized'],
   operands: {
     x: tensorOf('u8'),
     indices: tensorOf('s32', 's64'),
