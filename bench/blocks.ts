@@ -5,7 +5,7 @@
  *   npm run bench:blocks [-- --rows=1,128 --threads=1,2 --layers=N --width=N --rounds=N --json=FILE]
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -53,7 +53,8 @@ function peakOf(engine: Engine, file: string, rows: number, width: number): numb
 async function alone([engine, file, rows, width]: readonly string[]): Promise<void> {
   const model = await open(engine as Engine, file!, 1, Number(rows), Number(width));
   for (let i = 0; i < 3; i++) await model.run();
-  console.log(process.resourceUsage().maxRSS);
+  // what getrusage tells counts the process that started this one as well
+  console.log(/VmHWM:\s+(\d+)/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]);
 }
 
 async function rowsOf(file: string, options: DecoderOptions): Promise<BlocksRow[]> {

@@ -4,8 +4,9 @@ import { exportOnnx } from '../../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { compile, Tensor } from '../../../src/index.ts';
 import { interpret, nodesOf, parse, print } from '../../../src/ir/index.ts';
+import { numberToHalf } from '../../../src/numerics/index.ts';
 import { compileGraph } from '../../../src/runtime/compile_graph.ts';
-import { packed, tensor } from '../../../src/tensors/index.ts';
+import { packed, sizeOf, tensor } from '../../../src/tensors/index.ts';
 import { writeModel } from '../../support/onnx.ts';
 import { runOnnx } from '../onnx_export/support.ts';
 
@@ -115,4 +116,42 @@ describe.each([
     for (const [i, value] of peer.entries())
       expect(Math.abs(value - Number(expected[i]))).toBeLessThan(72 * 2 ** -24 * 225);
   });
+});
+
+it('MatMulNBits of float16 is computed in binary32 and rounded once, as in ONNX Runtime', async () => {
+  const [rows, depth, columns, block] = [3, 40, 10, 16];
+  const half = (shape: readonly number[], of: (i: number) => number) =>
+    tensor(
+      'f16',
+      Uint16Array.from({ length: sizeOf(shape) }, (_, i) => numberToHalf(of(i))),
+      shape,
+    );
+  const bytes = writeModel({
+    nodes: [
+      {
+        ...{ op: 'MatMulNBits', domain: 'com.microsoft', inputs: ['x', 'w', 's', '', '', 'b'], outputs: ['y'] },
+        attrs: { K: depth, N: columns, bits: 4, block_size: block },
+      },
+    ],
+    inputs: [{ name: 'x', type: 'float16', dims: [rows, depth] }],
+    outputs: [{ name: 'y', type: 'float16' }],
+    initializers: [
+      {
+        name: 'w',
+        tensor: tensor(
+          'u8',
+          Array.from({ length: columns * 3 * 8 }, (_, i) => (i * 89) % 256),
+          [columns, 3, 8],
+        ),
+      },
+      { name: 's', tensor: half([columns, 3], (i) => (1 + (i % 7)) / 64) },
+      { name: 'b', tensor: half([columns], (i) => i / 10) },
+    ],
+    opsets: { '': 21, 'com.microsoft': 1 },
+  });
+  const graph = importOnnx(bytes);
+  expect(graph.origin?.unsupported).toEqual([]);
+  const x = half([rows, depth], (i) => ((i * 29) % 31) / 8 - 2);
+  // every product and sum is a multiple of 2^-9 here, so that no order of additions rounds
+  expect((await runOnnx(bytes, { x })).y.data).toEqual(interpret(graph, { x }).y.data);
 });

@@ -33,10 +33,15 @@ function blockProduct(ctx: NodeContext): Value {
     zp,
   };
   const isOfBytes = ctx.attr.int('accuracy_level', 0) === 4 && (zp === undefined || zp.type.dtype === 'u8');
-  const product = ctx.emit(qnnBlockMatmul, operands, { bits, block, activations: isOfBytes ? 's8' : 'f32' });
-  const bias = ctx.find('bias');
-  return bias ? ctx.emit(nnAdd, { a: product, b: bias }) : product;
+  // 16-bit floats are computed in binary32, the bias too, and rounded once
+  const [wide, bias] = [ctx.cast(a, 'f32'), ctx.find('bias')];
+  const given = { ...operands, a: wide, scale: ctx.cast(operands.scale, 'f32'), zp: zp && widened(ctx, zp) };
+  const product = ctx.emit(qnnBlockMatmul, given, { bits, block, activations: isOfBytes ? 's8' : 'f32' });
+  const sum = bias ? ctx.emit(nnAdd, { a: product, b: ctx.cast(bias, 'f32') }) : product;
+  return ctx.cast(sum, a.type.dtype);
 }
+
+const widened = (ctx: NodeContext, zp: Value): Value => (zp.type.dtype === 'u8' ? zp : ctx.cast(zp, 'f32'));
 
 /** Elements of int4 and uint4 as codes, those of each row packed apart; codes of int4 begin at its least number. */
 function codesOf(ctx: NodeContext, name: string): Value | undefined {
