@@ -2,9 +2,17 @@
  * The plan of a model of fixed sizes, in its compiled file: a machine with the same kernels and instruction set opens the session without
  * the graph, and reads packed weights in the place of constants. Any other machine plans the graph.
  */
-import { ConstantPool, type Graph, isStaticType, type StaticType, typeOf, type ValueId } from '../ir/index.ts';
+import { ConstantPool, type Graph, isDType, isStaticType, type StaticType, typeOf, type ValueId } from '../ir/index.ts';
 import type { Plan } from './backend.ts';
-import { type ReadyPart, refused, type Section, Sections, type Source, sectionOf } from './compiled_sections.ts';
+import {
+  isSize,
+  type ReadyPart,
+  refused,
+  type Section,
+  Sections,
+  type Source,
+  sectionOf,
+} from './compiled_sections.ts';
 import type { NativeMemory, OneDnnBinding } from './onednn/binding.ts';
 import { planOfReady, type ReadyConstant, type ReadyPlan } from './onednn/ready_plan.ts';
 
@@ -108,11 +116,35 @@ export function readReady(
 }
 
 function parsed(bytes: Uint8Array, file: string | undefined): Written {
+  let written: Written | undefined;
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
+    written = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
   } catch {
-    return refused('is damaged: its plan is not one of ours', file);
+    // refused below
   }
+  return written !== undefined && isSound(written) ? written : refused('is damaged: its plan is not one of ours', file);
+}
+
+/** What JavaScript relies on; the addon checks commands and constants. */
+function isSound(written: Partial<Written> | null): written is Written {
+  const { inputs, outputs, order, plan, constants, plain, name } = written ?? {};
+  const lists = [inputs, outputs, order?.inputs, order?.outputs, constants, plan?.types, plan?.nodes, plan?.labels];
+  const counts = [plan?.inputBytes, plan?.outputBytes, plan?.commands];
+  if (![...lists, ...counts].every(Array.isArray) || typeof plain !== 'object' || typeof name !== 'string')
+    return false;
+  const { types, inputBytes, outputBytes, labels, commands, arenaBytes } = plan as ReadyPlan;
+  const isStatic = ({ dtype, shape }: StaticType) => isDType(dtype) && Array.isArray(shape) && shape.every(isSize);
+  const known = new Set<ValueId>(inputs?.map(({ id }) => id));
+  return (
+    [...(inputs as Crossing[]), ...(outputs as Crossing[]), ...types].every(isStatic) &&
+    [arenaBytes, ...inputBytes, ...outputBytes].every(isSize) &&
+    order?.inputs.length === inputBytes.length &&
+    order.outputs.length === outputBytes.length &&
+    types.length === outputBytes.length &&
+    labels.length === commands.length &&
+    order.inputs.every((id) => known.has(id)) &&
+    (outputs as Crossing[]).every(({ id }) => order.outputs.includes(id))
+  );
 }
 
 /** True for a graph whose plan can be kept: of fixed sizes, without outputs that are constants. */

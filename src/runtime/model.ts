@@ -7,7 +7,7 @@ import {
   type NodeTime,
   PlanFamilies,
 } from '../codegen/index.ts';
-import { fail } from '../diagnostics/index.ts';
+import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
   checkFeeds,
   type Feeds,
@@ -101,8 +101,8 @@ export class Model {
       model.#settle(Executable.planned(graph, { part, plan }));
       return model;
     } catch (error) {
-      if (error instanceof TypeError) return undefined;
-      throw error;
+      if (error instanceof UnskewError) throw error;
+      return undefined;
     }
   }
 

@@ -13,7 +13,7 @@ import {
   readyPlanOf,
   type Source,
 } from '../codegen/index.ts';
-import { systemCode, UnskewError } from '../diagnostics/index.ts';
+import { UnskewError } from '../diagnostics/index.ts';
 import { isStaticType, typeOf } from '../ir/index.ts';
 import { addonSources, loadAddon } from './addon.ts';
 import { openHere } from './backends.ts';
@@ -57,11 +57,8 @@ export function readyFile(path: string, threads: number): ReadyFile | undefined 
     const { size } = fstatSync(descriptor);
     return readFrom({ size, read: reader(descriptor), file: path }, threads);
   } catch (error) {
-    // of the system; or of the addon, which takes another plan
-    const isOfOthers =
-      !(error instanceof UnskewError) && (error instanceof TypeError || systemCode(error) !== undefined);
-    if (isOfOthers) return undefined;
-    throw error;
+    if (error instanceof UnskewError) throw error;
+    return undefined; // of the system; or of the addon, which takes another plan
   } finally {
     if (descriptor !== undefined) closeSync(descriptor);
   }

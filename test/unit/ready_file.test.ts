@@ -185,6 +185,37 @@ describe('a compiled file with a plan', () => {
     expect(refusals).toBe(40);
   });
 
+  it('is refused with a plan of other counts, and planned anew where the addon refuses the plan', async () => {
+    const model = await compiled();
+    const ready = readyModelOf(model);
+    if (ready === undefined) throw new Error('there is no plan');
+    const file = join(folder, 'other.unskew');
+    const { plan } = ready;
+    const write = (other: Partial<typeof ready>) =>
+      writeFileSync(file, writeCompiledFile(model, { ...ready, ...other }));
+    for (const other of [
+      { outputs: [] },
+      { inputs: ['z'] as never },
+      { plan: { ...plan, types: [] } },
+      { plan: { ...plan, labels: [] } },
+      { plan: { ...plan, arenaBytes: -1 } },
+      { plan: { ...plan, inputBytes: [Number.NaN] } },
+    ]) {
+      write(other);
+      await expect(compile(file, { threads: 1 })).rejects.toThrow(/U5004[\s\S]*plan is not one of ours/);
+    }
+    const expected = new Model(model, { threads: 1 }).runSync(feed(2)).y;
+    for (const other of [
+      { plan: { ...plan, arenaBytes: 64 } },
+      { plan: { ...plan, commands: plan.commands.map((command) => ({ ...command, kernel: { name: 'unknown' } })) } },
+      { constants: ready.constants.slice(1) },
+      { constants: ready.constants.map(() => ({ bytes: new Uint8Array(8) })) },
+    ]) {
+      write(other);
+      expect((await compile(file, { threads: 1 })).runSync(feed(2)).y).toEqual(expected);
+    }
+  });
+
   it('refuses packed weights that are of another size', async () => {
     const binding = loadAddon();
     const form = new Uint8Array(24 + 64);
