@@ -9,8 +9,10 @@
  * and of groups that the engine may read otherwise (ONNX Runtime, dequantize … quantize) the bound that the grouping declares.
  */
 import {
+  bodyAt,
   checkFeeds,
   constantOf,
+  controlIf,
   type Feeds,
   type Graph,
   hasBodies,
@@ -95,11 +97,10 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
   const unknown = () => specialized.outputs.filter((id) => !values.has(id) && !constantOf(specialized, id));
   const knownAt = (id: ValueId) => values.get(id) ?? exactly(constantOf(specialized, id));
   for (const [at, node] of order.entries()) {
-    const given =
-      isOp(node, opaqueOp) || hasBodies(node)
-        ? undefined
-        : node.operands.map((id) => (id === null ? null : knownAt(id)));
-    if (!given?.every((value) => value !== undefined)) {
+    const given = isOp(node, opaqueOp) ? undefined : node.operands.map((id) => (id === null ? null : knownAt(id)));
+    const isGiven = given?.every((value) => value !== undefined) === true;
+    const inBranch = isGiven && hasBodies(node) ? ofBranch(node, given, engine) : undefined;
+    if (!isGiven || (hasBodies(node) && inBranch === undefined)) {
       for (const id of node.results) {
         const found = outputs.has(id) ? undefined : exactly(seen.get(id));
         if (found) values.set(id, found);
@@ -113,7 +114,8 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
       return value && slack > 0 ? loosened(value, slack) : value;
     });
     const isOnce = engine === 'compiled' && leadsToStep(specialized, node.results[0]);
-    const results = evaluateBounded(node, operands, isOnce ? (group?.isProduct ? 'grouped' : 'once') : engine);
+    const results =
+      inBranch ?? evaluateBounded(node, operands, isOnce ? (group?.isProduct ? 'grouped' : 'once') : engine);
     for (const [i, id] of node.results.entries()) {
       const named = seen.get(id);
       // a written file may give the name to a value of another type (sums of integers, where the floats are gone)
@@ -128,6 +130,30 @@ export function agreement({ graph, engine, groups }: Meaning, feeds: Feeds, seen
     for (const id of node.operands) if (id && lastRead.get(id) === at && !outputs.has(id)) values.delete(id);
   }
   return { ties, unknown: unknown() };
+}
+
+/** The outputs of the branch that a condition takes, nothing in it being seen; undefined where they are not known. */
+function ofBranch(node: Node, given: readonly (Bounded | null)[], engine: Engine): readonly Bounded[] | undefined {
+  if (!isOp(node, controlIf)) return undefined;
+  const { captures, thenBranch, elseBranch } = node.attrs;
+  const [cond, ...captured] = given;
+  if (!cond || cond.error || cond.low) return undefined;
+  const body = (cond.tensor.data[0] ? thenBranch : elseBranch) as Graph;
+  const values = new Map<ValueId, Bounded | null>(
+    body.inputs.map((id) => [id, captured[captures.indexOf(id)] ?? null]),
+  );
+  const feeds = Object.fromEntries([...values].flatMap(([id, value]) => (value ? [[id, value.tensor]] : [])));
+  const graph = bodyAt(body, feeds);
+  const knownAt = (id: ValueId) => values.get(id) ?? exactly(constantOf(graph, id));
+  for (const inner of topologicalOrder(graph).order) {
+    const operands = inner.operands.map((id) => (id === null ? null : knownAt(id)));
+    if (isOp(inner, opaqueOp) || !operands.every((value) => value !== undefined)) return undefined;
+    const results = hasBodies(inner) ? ofBranch(inner, operands, engine) : evaluateBounded(inner, operands, engine);
+    if (results === undefined) return undefined;
+    for (const [i, id] of inner.results.entries()) values.set(id, results[i]);
+  }
+  const outputs = graph.outputs.map((id) => knownAt(id) ?? undefined);
+  return outputs.every((value) => value !== undefined) ? outputs : undefined;
 }
 
 const exactly = (tensor: ITensor | undefined): Bounded | undefined => tensor && { tensor };

@@ -238,8 +238,11 @@ const isAround = (dim: Dim, around: ReadonlySet<string>): boolean =>
   around.has(String(dim)) || symbolsIn(dim).every((symbol) => around.has(symbol));
 
 /** A branch that does not fit the sizes, with the outputs of the other one. It is an error to take it, and none to have it. */
-function refusing({ reason }: UnreadBody, other: Graph): Graph {
+function refusing({ reason: unread, error }: UnreadBody, other: Graph): Graph {
   const builder = new GraphBuilder('refused');
+  const [fault] = error?.diagnostics ?? [];
+  builder.loc = fault?.location ?? {};
+  const reason = `a branch is taken that does not fit the sizes of the model: ${fault?.message ?? unread}`;
   const results = outputsOf(other).map(formatType);
   return builder.finish(builder.emitList(controlRefuse, [], { reason, results }));
 }

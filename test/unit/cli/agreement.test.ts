@@ -11,7 +11,9 @@ import {
   type Graph,
   GraphBuilder,
   type ITensor,
+  interpret,
   nodesOf,
+  parse,
   tensor,
   type Value,
   type ValueId,
@@ -235,4 +237,36 @@ describe('operators after a float that may be off', () => {
     expect(nodesOf(graph).every(({ op }) => op !== 'opaque')).toBe(true);
     expect(meant(graph, randomFeeds(graph, 1), new Map()).unknown).toEqual([]);
   });
+});
+
+it('claims go into the branch that is taken', () => {
+  const body = (op: string) => `graph @b(%x: f32[2,3]) -> (%y) {
+    %s = nn.${op}(%x) : f32[2,3]
+    %y = nn.matmul(%s, @w) : f32[2,2]
+  }
+  constants { @w : f32[3,2] = base64"zczMPQrXIz3NzMw9CtcjPc3MzD0K1yM9" }`;
+  const graph = parse(`graph @main(%c: bool[], %x: f32[2,3]) -> (%y) {
+    %y = control.if(%c, %x) {captures=["x"], thenBranch=${body('exp')}, elseBranch=${body('neg')}, results=["f32[2,2]"]} : f32[2,2]
+  }`);
+  for (const c of [0, 1]) {
+    const feeds = { c: tensor('bool', [c], []), x: tensor('f32', [1, 2, 3, 4, 5, 6.5], [2, 3]) };
+    const { y } = interpret(graph, feeds);
+    const seenAs = (factor: number): Observed =>
+      new Map([
+        [
+          'y' as ValueId,
+          tensor(
+            'f32',
+            Float32Array.from(y.data as Float32Array, (v) => v * factor),
+            [2, 2],
+          ),
+        ],
+      ]);
+    expect(agreement({ graph, engine: 'compiled' }, feeds, seenAs(1 + 2 ** -23))).toMatchObject({
+      unknown: [],
+      ties: [],
+    });
+    expect(agreement({ graph, engine: 'compiled' }, feeds, seenAs(1 + 2 ** -23)).divergence).toBeUndefined();
+    expect(agreement({ graph, engine: 'compiled' }, feeds, seenAs(1.001)).divergence).toMatchObject({ node: 'y' });
+  }
 });
