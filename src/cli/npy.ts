@@ -12,7 +12,7 @@ import {
   unpacked,
 } from '../ir/index.ts';
 
-/** NumPy has no bfloat16: its bits are written as uint16. Integers of less than a byte are written as bytes. */
+/** NumPy has no bfloat16: its bits are written as uint16. Floats of 8 bits are bits too, and integers of less than a byte are written as bytes. */
 const descriptors: Readonly<Record<DType, string>> = {
   u8: '|u1',
   s8: '|i1',
@@ -31,6 +31,10 @@ const descriptors: Readonly<Record<DType, string>> = {
   s4: '|i1',
   u2: '|u1',
   s2: '|i1',
+  f8e4m3fn: '|u1',
+  f8e4m3fnuz: '|u1',
+  f8e5m2: '|u1',
+  f8e5m2fnuz: '|u1',
 };
 const dtypeOf = new Map(allDTypes.filter((dtype) => dtype !== 'bf16').map((dtype) => [descriptors[dtype], dtype]));
 

@@ -11,6 +11,7 @@ import {
   type Graph,
   type ITensor,
   isFloat,
+  isFloat8,
   isInteger,
   isOp,
   isPackedType,
@@ -96,6 +97,8 @@ function randomTensor(dtype: DType, shape: readonly number[], range: Range, rand
 function elements(dtype: DType, [low, high]: Range, random: () => number): () => number {
   if (dtype === 'f16') return () => 0x3c00 + Math.floor(random() * 0x400);
   if (dtype === 'bf16') return () => 0x3f80 + Math.floor(random() * 0x80);
+  // all patterns of these exponents are positive numbers
+  if (isFloat8(dtype)) return () => 0x20 + Math.floor(random() * 0x20);
   if (isFloat(dtype)) return () => low + random() * (high - low);
   return () => low + Math.floor(random() * (high - low + 1));
 }

@@ -15,7 +15,7 @@
 
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
-import { bytesOf, type ITensor, isFloat, isHalf, isPackedType, numbersOf, sameBytes } from '../tensors/index.ts';
+import { bytesOf, type ITensor, isFloat, isHalf, isStoredType, numbersOf, sameBytes } from '../tensors/index.ts';
 import type { AttrValue } from './define_op.ts';
 import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
 import { opOf } from './op_table.ts';
@@ -93,7 +93,7 @@ export function printNode(graph: Graph, node: Node): string {
 const name = (id: string): string => (/^(?!\/\/)[A-Za-z0-9_.$/]+$/.test(id) ? id : JSON.stringify(id));
 
 const isInline = (t: ITensor): boolean =>
-  !isPackedType(t.dtype) &&
+  !isStoredType(t.dtype) &&
   t.data.length <= INLINE_LIMIT &&
   t.shape.length <= 1 &&
   !isHalf(t.dtype) &&

@@ -8,6 +8,7 @@ export { halfErfc64 } from './float_error_function.ts';
 export { exp64, expMinusOne64, log64, logOnePlus64 } from './float_exponential.ts';
 export * from './float_functions.ts';
 export { power32 } from './float_power.ts';
+export * from './float8.ts';
 export * from './fused_multiply_add.ts';
 export * from './half.ts';
 export * from './heap_sort.ts';

@@ -70,6 +70,10 @@ const computedTypes = {
   s4: computed('signed', 'int4', 22, 4, Uint8Array, 7),
   u2: computed('unsigned', 'uint2', 25, 2, Uint8Array, 3),
   s2: computed('signed', 'int2', 26, 2, Uint8Array, 1),
+  f8e4m3fn: computed('float', 'float8e4m3fn', 17, 8, Uint8Array, 448),
+  f8e4m3fnuz: computed('float', 'float8e4m3fnuz', 18, 8, Uint8Array, 240),
+  f8e5m2: computed('float', 'float8e5m2', 19, 8, Uint8Array, 57344),
+  f8e5m2fnuz: computed('float', 'float8e5m2fnuz', 20, 8, Uint8Array, 57344),
 };
 
 /** Element types of ONNX: those that unskew computes with, and those that it carries by name. */
@@ -78,16 +82,12 @@ export const elementTypes = {
   string: carried('string', 'string', 8, undefined),
   c64: carried('complex', 'complex64', 14, 64),
   c128: carried('complex', 'complex128', 15, 128),
-  f8e4m3fn: carried('float', 'float8e4m3fn', 17, 8),
-  f8e4m3fnuz: carried('float', 'float8e4m3fnuz', 18, 8),
-  f8e5m2: carried('float', 'float8e5m2', 19, 8),
-  f8e5m2fnuz: carried('float', 'float8e5m2fnuz', 20, 8),
   f4e2m1: carried('float', 'float4e2m1', 23, 4),
   f8e8m0: carried('float', 'float8e8m0', 24, 8),
 };
 
 export type ElementType = keyof typeof elementTypes;
-/** Types that the interpreter computes with; `f16` and `bf16` are held as bit patterns and only cast, as packed ones are. */
+/** Types that the interpreter computes with; floats of 16 and 8 bits are held as bit patterns and only cast, as packed integers are. */
 export type DType = keyof typeof computedTypes;
 type ArrayOf = { [D in DType]: (typeof computedTypes)[D]['storage']['prototype'] };
 export type ArrayFor<D extends DType> = ArrayOf[D];
@@ -101,9 +101,16 @@ export const packedTypes = ['u4', 's4', 'u2', 's2'] as const;
 export type PackedType = (typeof packedTypes)[number];
 export const isPackedType = (type: string): type is PackedType => packedTypes.some((packed) => packed === type);
 
+/** Floats of 8 bits, which are treated likewise. */
+export const float8Types = ['f8e4m3fn', 'f8e4m3fnuz', 'f8e5m2', 'f8e5m2fnuz'] as const;
+export type Float8Type = (typeof float8Types)[number];
+export const isFloat8 = (type: string): type is Float8Type => float8Types.some((float8) => float8 === type);
+export const storedTypes = [...packedTypes, ...float8Types] as const;
+export const isStoredType = (type: string): type is PackedType | Float8Type => isPackedType(type) || isFloat8(type);
+
 const everyDType = keysOf(dtypes);
 /** All others, which any operator may take. */
-export const allDTypes: readonly DType[] = everyDType.filter((type) => !isPackedType(type));
+export const allDTypes: readonly DType[] = everyDType.filter((type) => !isStoredType(type));
 
 const byCode = new Map(keysOf(elementTypes).map((type) => [elementTypes[type].onnxCode, type]));
 const byOnnxName = new Map(everyDType.map((d) => [dtypes[d].onnx, d]));

@@ -22,6 +22,10 @@ const descriptors: Readonly<Record<DType, string>> = {
   s4: '|i1',
   u2: '|u1',
   s2: '|i1',
+  f8e4m3fn: '|u1',
+  f8e4m3fnuz: '|u1',
+  f8e5m2: '|u1',
+  f8e5m2fnuz: '|u1',
 };
 
 /** Format version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */

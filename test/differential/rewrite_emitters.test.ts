@@ -8,7 +8,7 @@ import { allOps, type Graph, interpret, isFloat, isOp, nodesOf, oneOf, typeOf } 
 import { arbitraryFeeds, arbitraryNet, type Family, familiesOf, feedsOf } from '../../src/testing/index.ts';
 import { describeCorpus, many } from '../support/corpus.ts';
 import { hasVnni, mayLeaveInt16, SATURATES } from '../support/exact_weights.ts';
-import { differenceOf, graphCases, runOnnx, touched } from '../unit/onnx_export/support.ts';
+import { differenceOf, graphCases, isHeld, runOnnx, touched } from '../unit/onnx_export/support.ts';
 
 const refused = (body: () => Uint8Array): Uint8Array | undefined => {
   try {
@@ -78,7 +78,7 @@ describeCorpus('the corpus, every node exported anew', () => {
     const wrong: string[] = [];
     let count = 0;
     for (const { id, bytes, graph, feeds } of graphCases(isWanted)) {
-      const exported = refused(() => exportOnnx(touched(graph)));
+      const exported = isHeld(graph) ? refused(() => exportOnnx(touched(graph))) : undefined;
       const expected = exported && (await runOnnx(bytes, feeds).catch(() => undefined)); // not all of it is run
       if (exported === undefined || expected === undefined) continue;
       count++;

@@ -20,6 +20,7 @@ import {
   packedTypes,
   shiftBetween,
   shiftTo,
+  storedTypes,
   unpacked,
   viewAs,
 } from '../../src/tensors/index.ts';
@@ -60,7 +61,7 @@ describe('the table of element types', () => {
   });
 
   it('names types that are carried only, and nothing computes with them', () => {
-    expect(carried).toHaveLength(all.length - allDTypes.length - packedTypes.length);
+    expect(carried).toHaveLength(all.length - allDTypes.length - storedTypes.length);
     for (const type of carried) {
       expect(elementTypes[type]).not.toHaveProperty('storage');
       expect(dtypeOfOnnxCode(elementTypes[type].onnxCode)).toBeUndefined();
@@ -103,7 +104,7 @@ describe('bytes of elements', () => {
   });
 
   it('are those of the array in memory where unskew computes with a type', () => {
-    for (const type of [...allDTypes, ...packedTypes])
+    for (const type of [...allDTypes, ...storedTypes])
       for (const count of [0, 1, 7]) expect(byteLengthOf(type, count)).toBe(newArray(type, count).byteLength);
   });
 

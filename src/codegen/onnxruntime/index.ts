@@ -9,7 +9,7 @@ import {
   type Graph,
   type ITensor,
   isOp,
-  isPackedType,
+  isStoredType,
   leastBytes,
   type Node,
   type NodeId,
@@ -48,8 +48,8 @@ export interface PartWriter {
   write(region: Region, found: (id: ValueId) => TensorType | undefined): Uint8Array;
 }
 
-/** bfloat16 has no array in its interface, and integers of less than a byte are no inputs or results. */
-const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16' && !isPackedType(dtype);
+/** bfloat16 has no array in its interface, and floats of 8 bits and integers of less than a byte are no inputs or results. */
+const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16' && !isStoredType(dtype);
 
 /**
  * @param host the back end whose operators and capabilities graphs are compiled for
@@ -74,7 +74,7 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
         return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
       const isWithin = (id: ValueId) =>
-        isPackedType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
+        isStoredType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
       const foreign = border.find((id) => !crosses(graph.values[id].type.dtype) && !isWithin(id));
       if (foreign !== undefined) return `it takes or gives ${graph.values[foreign].type.dtype}`;
       const refusal = writer.refusal(node, graph);

@@ -10,6 +10,7 @@ import {
   elementTypes,
   isFloat,
   isPackedType,
+  isStoredType,
   sameBytes,
   sizeOf,
   viewAs,
@@ -225,7 +226,7 @@ function warnOfBits(
 ): void {
   if ((field !== 'int32Data' && field !== 'uint64Data') || dtype === 'u64') return;
   // float16 and bfloat16 come as bit patterns; a byte of a carried or packed type may be written signed or unsigned
-  const isBytes = dtype === undefined || isPackedType(dtype);
+  const isBytes = dtype === undefined || isStoredType(dtype);
   const { min, max } = isBytes ? { min: -128, max: 255 } : isFloat(dtype) ? dtypes.u16 : dtypes[dtype];
   let wrong: number | bigint | undefined;
   eachInt(context, range, tensorProto.fields[field][0], (value) => {

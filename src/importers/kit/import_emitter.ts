@@ -33,10 +33,13 @@ import {
   byteTypeOf,
   type DType,
   dtypes,
+  type Float8Type,
   type ITensor,
   isFloat,
   isHalf,
   isPackedType,
+  isStoredType,
+  type PackedType,
   scalar,
   sizeOf,
   tensor,
@@ -117,8 +120,8 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const halves = new Set(
       operands.flatMap((o) => (o && isHalf(o.type.dtype) && !takes(op, o.type.dtype) ? [o.type.dtype] : [])),
     );
-    if (operands.some((o) => o && isPackedType(o.type.dtype) && !takes(op, o.type.dtype)))
-      return this.#onBytes(op, operands, attrs);
+    if (operands.some((o) => o && isStoredType(o.type.dtype) && !takes(op, o.type.dtype)))
+      return this.#onWider(op, operands, attrs);
     if (halves.size > 0) {
       // 16-bit floats are computed in binary32 and rounded once
       const wides = this.staysWide(operands);
@@ -146,13 +149,13 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
   }
 
-  /** An operator that takes no packed integers, on bytes; what it moves is packed again. */
-  #onBytes(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
-    const types = new Set(operands.flatMap((o) => (o && isPackedType(o.type.dtype) ? [o.type.dtype] : [])));
-    const wide = operands.map((o) => o && (isPackedType(o.type.dtype) ? this.cast(o, byteTypeOf(o.type.dtype)) : o));
+  /** An operator that takes no packed integers, or floats of 8 bits, on bytes or binary32; what it moves is stored again as it was. */
+  #onWider(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
+    const types = new Set(operands.flatMap((o) => (o && isStoredType(o.type.dtype) ? [o.type.dtype] : [])));
+    const wide = operands.map((o) => o && (isStoredType(o.type.dtype) ? this.cast(o, widerTypeOf(o.type.dtype)) : o));
     return this.emitList(op, wide, attrs).map((y) => {
-      const type = [...types].find((packed) => byteTypeOf(packed) === y.type.dtype);
-      return type && op.traits.includes('movement') ? this.cast(y, type) : y;
+      const type = [...types].find((stored) => widerTypeOf(stored) === y.type.dtype);
+      return type && op.traits.includes('movement') ? this.emit(nnCast, { x: y }, { to: type, saturate: false }) : y;
     });
   }
 
@@ -216,7 +219,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
 
   /** A constant of one element; refused where the type does not have the value. */
   scalar(dtype: DType, value: number, name?: string): Value {
-    if (isHalf(dtype) || isPackedType(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
+    if (isHalf(dtype) || isStoredType(dtype)) return this.cast(this.constant(scalar('f32', value), name), dtype);
     const { min, max } = dtypes[dtype];
     if (!isFloat(dtype) && !(Number.isInteger(value) && value >= min && value <= max)) {
       this.unsupported(`the number ${value} as ${dtype}`);
@@ -329,6 +332,9 @@ const clamp = (value: number | bigint): number =>
     ? value
     : Number(BigInt.asIntN(64, value < -LARGE ? -LARGE : value > LARGE ? LARGE : value));
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
+
+/** A type that has all numbers of a stored one, and that operators compute with. */
+const widerTypeOf = (type: PackedType | Float8Type): DType => (isPackedType(type) ? byteTypeOf(type) : 'f32');
 
 const takes = (op: AnyOp, dtype: DType): boolean =>
   Object.values<OperandSpec>(op.operands).some(({ dtypes }) => dtypes.includes(dtype));

@@ -297,6 +297,6 @@ export const skipNormalized: Rule = (node) => [node.input(0), {}, {}, node.input
 export const fixed = (dtype: DType, ...dims: (Dim | undefined)[]): Rule => one(() => ({ dtype, dims }));
 /** Values of one list, unique or chosen: how many is not known. */
 export const some: Rule = (node) => [
-  { dtype: node.input(0).dtype, dims: [undefined] },
+  node.int('axis') === undefined ? { dtype: node.input(0).dtype, dims: [undefined] } : resized(node)[0],
   ...Array(3).fill({ dtype: 's64', dims: [undefined] }),
 ];

@@ -1,4 +1,11 @@
-import { bfloat16ToNumber, halfToNumber, numberToBfloat16, numberToHalf } from '../../numerics/index.ts';
+import {
+  bfloat16ToNumber,
+  float8ToNumber,
+  halfToNumber,
+  numberToBfloat16,
+  numberToFloat8,
+  numberToHalf,
+} from '../../numerics/index.ts';
 import {
   allDTypes,
   bytesOf,
@@ -8,12 +15,13 @@ import {
   type ITensor,
   isBig,
   isFloat,
+  isFloat8,
   isPackedTensor,
   isPackedType,
   newArray,
   type PackedType,
   packed,
-  packedTypes,
+  storedTypes,
   unpacked,
 } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
@@ -22,18 +30,18 @@ import { byte } from './operand_types.ts';
 /** ONNX Cast: https://onnx.ai/onnx/operators/onnx__Cast.html */
 export const nnCast = defineOp({
   name: 'nn.cast',
-  doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0; beyond u4, s4, u2 and s2 they give 0. To bool: x ≠ 0.',
-  operands: { x: tensorOf(...allDTypes, ...packedTypes) },
-  attrs: { to: attr.oneOf(...allDTypes, ...packedTypes) },
+  doc: 'The value as another type. To floats: the nearest, ties to even, beyond the range infinite (bf16 by way of f32). To integers: truncated towards zero, then modulo 2^bits; ONNX leaves open what becomes of floats out of range: here they wrap as well, NaN and infinities give 0; beyond u4, s4, u2 and s2 they give 0. To bool: x ≠ 0. Floats of 8 bits have the greatest number beyond the range when it saturates, else infinity or NaN.',
+  operands: { x: tensorOf(...allDTypes, ...storedTypes) },
+  attrs: { to: attr.oneOf(...allDTypes, ...storedTypes), saturate: attr.bool(true) },
   results: { y: { given: 'to' } },
   traits: ['elementwise'],
   infer: ({ x }, { to }) => ({ dtype: to, shape: x.shape }),
-  evaluate: ({ x }, { to }) => ({ dtype: to, shape: x.shape, data: converted(x, to) }),
+  evaluate: ({ x }, { to, saturate }) => ({ dtype: to, shape: x.shape, data: converted(x, to, saturate) }),
 });
 
-function converted(x: ITensor, to: DType): ITensor['data'] {
+function converted(x: ITensor, to: DType, saturates = true): ITensor['data'] {
   if (x.dtype === to) return x.data;
-  if (isPackedTensor(x)) return converted(unpacked(x), to);
+  if (isPackedTensor(x)) return converted(unpacked(x), to, saturates);
   if (isPackedType(to)) return packed(to, integersFor(to, x), x.shape).data;
   const data = newArray(to, x.data.length);
   if (isBig(x) && !isFloat(to) && to !== 'bool') {
@@ -48,6 +56,7 @@ function converted(x: ITensor, to: DType): ITensor['data'] {
     if (data instanceof BigInt64Array || data instanceof BigUint64Array)
       data[i] = Number.isFinite(v) ? BigInt(Math.trunc(v)) : 0n;
     else if (to === 'bool') data[i] = v === 0 ? 0 : 1;
+    else if (isFloat8(to)) data[i] = numberToFloat8(to, v, saturates);
     else data[i] = to === 'f16' ? numberToHalf(v) : to === 'bf16' ? numberToBfloat16(v) : v;
   }
   return data;
@@ -68,7 +77,9 @@ function numberValues(x: ITensor, sticky: boolean): Float64Array {
     return values;
   }
   const values = new Float64Array(x.data as Float32Array);
-  const decode = x.dtype === 'f16' ? halfToNumber : x.dtype === 'bf16' ? bfloat16ToNumber : undefined;
+  const { dtype } = x;
+  if (isFloat8(dtype)) return values.map((pattern) => float8ToNumber(dtype, pattern));
+  const decode = dtype === 'f16' ? halfToNumber : dtype === 'bf16' ? bfloat16ToNumber : undefined;
   return decode ? values.map(decode) : values;
 }
 

@@ -6,8 +6,8 @@ import {
   gatherView,
   type ITensor,
   newArray,
-  packedTypes,
   sizeOf,
+  storedTypes,
   stridesOf,
   tensor,
   transposed,
@@ -21,7 +21,7 @@ import { padded } from './padded.ts';
 
 const any = tensorOf(...allDTypes);
 /** Elements that share bytes stay where they are. */
-const unmoved = tensorOf(...allDTypes, ...packedTypes);
+const unmoved = tensorOf(...allDTypes, ...storedTypes);
 const likeX = { y: { like: 'x' } } as const;
 
 export const nnIdentity = defineOp({

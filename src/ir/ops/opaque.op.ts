@@ -1,9 +1,9 @@
 import { fail } from '../../diagnostics/index.ts';
-import { allDTypes, packedTypes } from '../../tensors/index.ts';
+import { allDTypes, storedTypes } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
 import { parseType } from '../parse_type.ts';
 
-const anything = tensorOf(...allDTypes, ...packedTypes, 'opaque');
+const anything = tensorOf(...allDTypes, ...storedTypes, 'opaque');
 
 /**
  * An operator of the source format that unskew does not know or cannot express: carried through every rewrite, named by
@@ -14,7 +14,7 @@ export const opaqueOp = defineOp({
   doc: 'An operator of the source format that is carried and not understood. `operator` is its name, `results` the types of its results as text.',
   operands: { rest: variadic(anything) },
   attrs: { operator: attr.string(), results: attr.types() },
-  results: { y: [...allDTypes, ...packedTypes] },
+  results: { y: [...allDTypes, ...storedTypes] },
   infer(_types, { results }, refuse) {
     return results.map((text) => parseType(text) ?? refuse(`'${text}' is not a type`));
   },

@@ -102,7 +102,7 @@ describe('typed data', () => {
 
 describe('types that are only carried', () => {
   it.each([
-    [17, [3], 3],
+    [24, [3], 3],
     [23, [1], 1],
     [23, [3], 2],
     [14, [2], 16],

@@ -118,3 +118,14 @@ describe('recurrent layers', () => {
         }
       });
 });
+
+it('SpaceToDepth in the order of channels', () => {
+  const x = tensor(
+    'f32',
+    Array.from({ length: 16 }, (_, i) => i),
+    [1, 2, 2, 4],
+  );
+  const { y } = run({ op: 'SpaceToDepth', outputs: ['y'], attrs: { blocksize: 2, mode: 'CRD' } }, [x]);
+  expect(y.shape).toEqual([1, 8, 1, 2]);
+  expect([...y.data]).toEqual([0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15]);
+});

@@ -2,7 +2,7 @@
 import {
   type AnyOp,
   byOp,
-  isPackedType,
+  isStoredType,
   isTensorOf,
   type Node,
   type nnBatchNorm,
@@ -113,7 +113,7 @@ const dequantize: Translation<typeof qnnDequantize> = {
 const cast: Translation<(typeof ops)['nnCast']> = {
   refuses({ x, attrs: { to } }, graph) {
     const from = graph.dtype(x);
-    if (isPackedType(from) || isPackedType(to)) return 'its elements share bytes';
+    if (isStoredType(from) || isStoredType(to)) return 'its elements share bytes, or are floats of 8 bits';
     return from === to ? 'it changes nothing' : undefined;
   },
   emit({ x, attrs: { to } }, program) {

@@ -10,6 +10,7 @@ import {
   nnConcat,
   nnPad,
   nnSlice,
+  nnSpaceToDepth,
   nnTranspose,
   subDims,
   type Value,
@@ -101,7 +102,21 @@ function transpose(ctx: NodeContext): Value | undefined {
   return undefined;
 }
 
+/** Blocks beside channels, in the order of blocks; in mode CRD in that of channels. */
+function spaceToDepth(ctx: NodeContext): Value | undefined {
+  const mode = ctx.attr.string('mode', 'DCR');
+  if (mode === 'DCR') return undefined;
+  if (mode !== 'CRD') return ctx.refuse(`the mode is '${mode}'`);
+  const [x, block] = [ctx.get('input'), ctx.attr.int('blocksize', 0)];
+  const y = ctx.emit(nnSpaceToDepth, { x }, { block });
+  const [n, c] = x.type.shape;
+  const [, all, ...rest] = y.type.shape;
+  const apart = ctx.transpose(ctx.reshape(y, [n, block * block, c, ...rest]), [0, 2, 1, 3, 4]);
+  return ctx.reshape(apart, [n, all, ...rest]);
+}
+
 export const movementOps: readonly OnnxOp[] = [
+  definedByForm(nnSpaceToDepth, { attributes: ['mode'], import: spaceToDepth }),
   definedByForm(nnConcat, {
     import: (ctx) =>
       ctx.opset < 4 && !ctx.attr.has('axis') ? ctx.emit(nnConcat, { xs: ctx.rest() }, { axis: 1 }) : undefined,

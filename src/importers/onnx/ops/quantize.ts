@@ -3,9 +3,14 @@
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
   isWordOf,
+  nnAdd,
+  nnCast,
   nnClip,
+  nnDiv,
   nnExpand,
+  nnMul,
   nnSlice,
+  nnSub,
   qnnBlockDequantize,
   qnnDequantize,
   qnnDynamicQuantize,
@@ -13,7 +18,14 @@ import {
   type Value,
 } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
-import { byteTypeOf, dtypeOfOnnxCode, dtypes, isPackedType } from '../../../tensors/index.ts';
+import {
+  byteTypeOf,
+  dtypeOfOnnxCode,
+  dtypes,
+  type Float8Type,
+  isFloat8,
+  isPackedType,
+} from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -51,6 +63,29 @@ function unblocked(ctx: NodeContext, x: Value, parameter: Value): Value {
   return ctx.emit(nnSlice, { x: spread }, { starts: [0], ends: [length], axes: [axis], steps: [1] });
 }
 
+/** A scale along an axis in the shape in which it broadcasts to x. */
+function spread(ctx: NodeContext, x: Value, scale: Value): Value {
+  const { shape } = scale.type;
+  if (shape.length !== 1 || shape[0] === 1) return shape.length === 1 ? ctx.reshape(scale, []) : scale;
+  const behind = x.type.shape.length - 1 - axisOf(ctx, x, scale);
+  return ctx.reshape(scale, [...shape, ...Array(behind).fill(1)]);
+}
+
+/** The zero point of floats of 8 bits, in binary32; undefined where it is known to be 0, which it always should be. */
+function realZeroPoint(ctx: NodeContext, x: Value, zp: Value | undefined): Value | undefined {
+  const known = zp && ctx.constantOf(zp);
+  const isZero = known && Array.from(known.data as Uint8Array).every((pattern) => pattern === 0);
+  return zp && !isZero ? spread(ctx, x, ctx.cast(zp, 'f32')) : undefined;
+}
+
+/** x / scale + zero point as a float of 8 bits. */
+function quantizeToFloat8(ctx: NodeContext, x: Value, scale: Value, to: Float8Type): Value {
+  const quotient = ctx.emit(nnDiv, { a: ctx.cast(x, 'f32'), b: ctx.cast(spread(ctx, x, scale), 'f32') });
+  const zero = realZeroPoint(ctx, x, ctx.find('y_zero_point'));
+  const y = zero ? ctx.emit(nnAdd, { a: quotient, b: zero }) : quotient;
+  return ctx.emit(nnCast, { x: y }, { to, saturate: ctx.attr.flag('saturate', true) });
+}
+
 function quantize(ctx: NodeContext): Value {
   const x = ctx.get('x');
   const scale = unblocked(ctx, x, ctx.get('y_scale'));
@@ -60,6 +95,7 @@ function quantize(ctx: NodeContext): Value {
   const named =
     code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const to = zeroPoint?.type.dtype ?? named ?? 'u8';
+  if (isFloat8(to)) return quantizeToFloat8(ctx, x, scale, to);
   const dtype = isPackedType(to) ? byteTypeOf(to) : to;
   if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
   if (named && named !== to)
@@ -90,6 +126,12 @@ function dequantize(ctx: NodeContext): Value {
   const code = ctx.attr.int('output_dtype', 0);
   const to =
     code === 0 ? scale.type.dtype : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
+  if (isFloat8(x.type.dtype)) {
+    if (block !== 0) ctx.unsupported(`blocks of ${x.type.dtype}`);
+    const zero = realZeroPoint(ctx, x, zp);
+    const real = zero ? ctx.emit(nnSub, { a: x, b: zero }) : x;
+    return ctx.cast(ctx.emit(nnMul, { a: real, b: ctx.cast(spread(ctx, x, scale), 'f32') }), to);
+  }
   const axis = () => ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
   const y =
     block === 0

@@ -3,6 +3,7 @@
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
   nnAbs,
+  nnCast,
   nnClip,
   nnEqual,
   nnExpand,
@@ -14,7 +15,7 @@ import {
   nnSigmoid,
   type Value,
 } from '../../../ir/index.ts';
-import { dtypeOfOnnxCode, isHalf } from '../../../tensors/index.ts';
+import { type DType, dtypeOfOnnxCode, isFloat8, isHalf } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -40,6 +41,11 @@ function clip(ctx: NodeContext): Value {
   const above = min ? ctx.emit(nnMax, { a: x, b: min }) : x;
   return max ? ctx.emit(nnMin, { a: above, b: max }) : above;
 }
+
+const castTo = (ctx: NodeContext, x: Value, to: DType): Value =>
+  isFloat8(to) && x.type.dtype !== to
+    ? ctx.emit(nnCast, { x }, { to, saturate: ctx.attr.flag('saturate', true) })
+    : ctx.castAs(x, to);
 
 /** x·σ(α·x) */
 export function swish(ctx: NodeContext, x: Value, alpha: number): Value {
@@ -115,7 +121,7 @@ export const unaryOps: readonly OnnxOp[] = [
     import(ctx) {
       const code = ctx.attr.int('to') ?? ctx.refuse("the attribute 'to' is missing");
       const to = dtypeOfOnnxCode(code) ?? ctx.unsupported(`a cast to ${onnxTypeName(code)}`);
-      return ctx.castAs(ctx.get('input'), to);
+      return castTo(ctx, ctx.get('input'), to);
     },
   }),
   defineOnnxOp({
@@ -125,7 +131,7 @@ export const unaryOps: readonly OnnxOp[] = [
     attributes: ['saturate', 'round_mode'],
     import(ctx) {
       const { dtype } = ctx.get('target_type').type;
-      return ctx.castAs(ctx.get('input'), dtype);
+      return castTo(ctx, ctx.get('input'), dtype);
     },
   }),
 ];
