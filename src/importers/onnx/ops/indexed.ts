@@ -22,7 +22,10 @@ import type { NodeContext } from '../node_context.ts';
 function topK(ctx: NodeContext): readonly Value[] {
   const x = ctx.get('X');
   const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);
-  const k = ctx.opset < 10 ? [ctx.attr.int('k') ?? ctx.refuse('k is missing')] : ctx.sizes(ctx.get('K'), 'K');
+  const k =
+    ctx.opset < 10
+      ? [ctx.attr.int('k') ?? ctx.refuse('k is missing')]
+      : ctx.sizes(ctx.find('K') ?? ctx.refuse('K is missing'), 'K');
   if (k.length !== 1) ctx.refuse('k should have one element', 'U2004', { input: 'K' });
   const largest = ctx.attr.flag('largest', true);
   const { y, positions } = ctx.emit(nnTopK, { x }, { k, axis, largest });
