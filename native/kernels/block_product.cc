@@ -185,7 +185,7 @@ class BlockProduct {
         quantize(&w(), source + row * w().depth, bytes + row * blocks * w().block, scales + row * blocks, sums + row * blocks);
     });
     const auto multiply = multiply_byte_blocks(isa_);
-    const int64_t at_once = std::max<int64_t>(48, kBytes / (blocks * w().block));
+    const int64_t at_once = std::max<int64_t>(48, kBytes / std::max<int64_t>(1, blocks * w().block));
     for (int64_t row = 0; row < p_.rows; row += at_once) {
       const int64_t rows = std::min(at_once, p_.rows - row);
       over_groups([&](int64_t first, int64_t count, int) {
