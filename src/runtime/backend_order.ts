@@ -1,7 +1,7 @@
 /** Orders of back ends, as users give them. */
 import { fail } from '../diagnostics/index.ts';
 import { allBackendNames, type BackendOrder, backendNames, usualBackend } from './backend_names.ts';
-import { installedFile, onnxruntimeFile } from './onnxruntime/index.ts';
+import { installedFile, onnxruntimeFile } from './onnxruntime/installed.ts';
 
 /** ONNX Runtime where it is installed, unless a back end was named. */
 export const usualOrder = (): BackendOrder =>

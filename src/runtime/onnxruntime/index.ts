@@ -1,31 +1,12 @@
 /** ONNX Runtime where the package onnxruntime-node is installed: an optional peer, loaded when a part of a model needs it. */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import { MessageChannel, type MessagePort, receiveMessageOnPort, Worker } from 'node:worker_threads';
 import type { OnnxRuntime, OnnxRuntimeSession } from '../../codegen/index.ts';
 import { fail } from '../../diagnostics/index.ts';
+import { installedFile } from './installed.ts';
 import { type Line, reasonIn, ThreadSession, type Without } from './thread_session.ts';
 import { type Answer, control, program, type Request, type ThreadData } from './worker.ts';
 
-const PACKAGE = 'onnxruntime-node';
-
-/** The file of the package; undefined where it is not installed, beside this one or in the working folder. */
-export function onnxruntimeFile(): string | undefined {
-  for (const from of [import.meta.filename, join(process.cwd(), 'package.json')])
-    try {
-      return createRequire(from).resolve(PACKAGE);
-    } catch {
-      // the next place
-    }
-  return undefined;
-}
-
 let started: OnnxRuntime | undefined;
-
-/** The same. @throws UnskewError U5001 where the package is not installed */
-export const installedFile = (): string =>
-  onnxruntimeFile() ??
-  fail('U5001', `the package ${PACKAGE} is not installed`, {}, `npm install ${PACKAGE} puts it there`);
 
 /** Started by the first call. @throws UnskewError U5001 where the package is not installed */
 export function onnxruntimeHere(): OnnxRuntime {
