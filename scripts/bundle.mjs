@@ -30,8 +30,11 @@ const parts = {
   onnxruntime: ['exporters/index.ts', ['exportPart', 'partRefusal'], 'runtime/backends.ts'],
 };
 
-/** Those that return promises: their files are loaded one by one, while the event loop turns. */
-const inTurns = new Set(['compile', 'importModel']);
+/**
+ * One that returns a promise: its files are loaded one by one, while the event loop turns. `compile` is light, and sends the bytes that it is
+ * given before it returns.
+ */
+const inTurns = new Set(['importModel']);
 
 // ---- sources ----
 

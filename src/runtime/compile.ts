@@ -2,6 +2,7 @@
  * `compile`: a graph, a file or bytes become a model that runs. The thread that compiles is started first: what this one needs to run a model
  * is loaded meanwhile.
  */
+import { resolve } from 'node:path';
 import { kernelChoices } from '../codegen/index.ts';
 import { checkOptions, fail } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
@@ -23,6 +24,7 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   const { kernels } = options;
   if (kernels !== undefined && !kernelChoices.includes(kernels))
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
+  const path = typeof source === 'string' ? resolve(source) : '';
   const elsewhere = compiledElsewhere(source, options);
   elsewhere?.catch(() => undefined); // it is awaited once the rest is loaded
   if (elsewhere === undefined && typeof source === 'string') {
@@ -30,6 +32,11 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
     const model = readyModel(source, options);
     if (model) return model;
   }
+  // constants are views of bytes, and the caller may do with his what he likes
+  const own = elsewhere === undefined && source instanceof Uint8Array ? copied(source) : source;
   const { makeModel } = await import('./make_model.ts');
-  return makeModel(source, options, elsewhere);
+  return makeModel(own, options, elsewhere, path);
 }
+
+/** Memory that was transferred elsewhere has no bytes, and cannot be copied. */
+const copied = (bytes: Uint8Array): Uint8Array => (bytes.length === 0 ? new Uint8Array(0) : bytes.slice());

@@ -1,5 +1,5 @@
-import { readFileSync } from 'node:fs';
-import { type FileHandle, open, readdir } from 'node:fs/promises';
+import { closeSync, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
+import { type FileHandle, open } from 'node:fs/promises';
 import { checkOptions, fail, systemCode, systemHint, systemReason } from '../diagnostics/index.ts';
 import { folderHint } from '../formats/other/index.ts';
 import { type ImportOptions, importBytes, importOptionNames } from '../importers/index.ts';
@@ -20,14 +20,14 @@ export async function importModel(source: string | Uint8Array, options: ImportOp
   return importBytes(await readModelFile(source), { ...options, file: source, readExternal: externalReader(source) });
 }
 
-/** @throws UnskewError U1001 */
-export async function readModelFile(path: string): Promise<Uint8Array> {
+/** @param shown the path in messages @throws UnskewError U1001 */
+export async function readModelFile(path: string, shown = path): Promise<Uint8Array> {
   let file: FileHandle | undefined;
   try {
     file = await open(path);
     return await readWhole(file);
   } catch (error) {
-    return await refused(error, path); // before the file is closed
+    return refused(error, shown, systemCode(error) === 'EISDIR' ? namesIn(path) : []);
   } finally {
     await file?.close();
   }
@@ -50,17 +50,37 @@ async function readWhole(file: FileHandle): Promise<Uint8Array> {
   return bytes;
 }
 
-/** The same at once, in a third of the time. @throws UnskewError U1001 */
-export function readModelFileSync(path: string): Uint8Array | Promise<never> {
+/** The same at once, in a third of the time. @param shown the path in messages @throws UnskewError U1001 */
+export function readModelFileSync(path: string, shown = path): Uint8Array {
+  let file: number | undefined;
   try {
-    return readFileSync(path);
+    file = openSync(path, 'r');
+    const stat = fstatSync(file);
+    if (!stat.isFile() || stat.size === 0) return readFileSync(file);
+    const bytes = Buffer.allocUnsafeSlow(stat.size);
+    for (let at = 0; at < bytes.length; ) {
+      const count = readSync(file, bytes, at, Math.min(bytes.length - at, MOST_AT_ONCE), at);
+      if (count === 0) return bytes.subarray(0, at);
+      at += count;
+    }
+    return bytes;
   } catch (error) {
-    return refused(error, path);
+    return refused(error, shown, systemCode(error) === 'EISDIR' ? namesIn(path) : []);
+  } finally {
+    if (file !== undefined) closeSync(file);
   }
 }
 
-async function refused(error: unknown, path: string): Promise<never> {
-  const hint =
-    systemCode(error) === 'EISDIR' ? folderHint(await readdir(path).catch(() => []), path) : systemHint(error, 'read');
+function namesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/** @param names of the files in it, where the path is a folder */
+function refused(error: unknown, path: string, names: readonly string[]): never {
+  const hint = systemCode(error) === 'EISDIR' ? folderHint(names, path) : systemHint(error, 'read');
   return fail('U1001', `the file cannot be read: ${systemReason(error)}`, { file: path }, hint);
 }

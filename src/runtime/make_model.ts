@@ -8,7 +8,7 @@ import { backends } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { compileGraph } from './compile_graph.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
-import type { Made } from './elsewhere/protocol.ts';
+import type { Here, Made } from './elsewhere/protocol.ts';
 import { graphsOf } from './elsewhere/sent.ts';
 import { externalReader } from './external_data.ts';
 import { readModelFile } from './import_model.ts';
@@ -16,24 +16,31 @@ import { Model } from './model.ts';
 import { type OwnFile, ownFile, versionOf } from './own_file.ts';
 import { type OwnModel, ownModel } from './own_model.ts';
 
-/** @param elsewhere what the other thread makes of the source; undefined where this one has to compile */
+/**
+ * @param elsewhere what the other thread makes of the source; undefined where this one has to compile
+ * @param path the absolute one of a source that is a path
+ */
 export async function makeModel(
   source: Graph | string | Uint8Array,
   options: CompileOptions,
-  elsewhere: Promise<Made | undefined> | undefined,
+  elsewhere: Promise<Made | Here> | undefined,
+  path: string,
 ): Promise<Model> {
-  const made = elsewhere && (await whileLoading(elsewhere, options));
-  const { compiled, file } = made ? received(made, orderOf(options)) : await compiledHere(source, options);
+  const found = elsewhere && (await whileLoading(elsewhere, options));
+  const isMade = found !== undefined && 'graphs' in found;
+  const { compiled, file } = isMade
+    ? received(found, orderOf(options))
+    : await compiledHere(found?.bytes ?? source, options, path);
   return Model.inTurns(compiled, options, file);
 }
 
 /** Loads the addon while the other thread compiles. */
-async function whileLoading(elsewhere: Promise<Made | undefined>, options: CompileOptions): Promise<Made | undefined> {
+async function whileLoading(elsewhere: Promise<Made | Here>, options: CompileOptions): Promise<Made | Here> {
   const load = async (): Promise<void> => {
     backends[orderOf(options)[0]].here(threadsOf(options));
   };
-  const [made] = await Promise.all([elsewhere, load()]);
-  return made;
+  const [found] = await Promise.all([elsewhere, load()]);
+  return found;
 }
 
 function received({ graphs, target, strategies, claims, file }: Made, order: BackendOrder): OwnModel {
@@ -41,12 +48,16 @@ function received({ graphs, target, strategies, claims, file }: Made, order: Bac
   return ownModel({ graph, target, strategies, quantized, corrected, selected }, claims, order, file);
 }
 
-async function compiledHere(source: Graph | string | Uint8Array, options: CompileOptions): Promise<OwnModel> {
+async function compiledHere(
+  source: Graph | string | Uint8Array,
+  options: CompileOptions,
+  path: string,
+): Promise<OwnModel> {
   if (source instanceof Uint8Array) return compiledOf(source, options);
   if (typeof source !== 'string') return { compiled: compileGraph(source, options, true) };
-  const version = versionOf(source);
-  const bytes = await readModelFile(source);
-  return compiledOf(bytes, options, source, ownFile(source, bytes, version));
+  const version = versionOf(path);
+  const bytes = await readModelFile(path, source);
+  return compiledOf(bytes, options, source, ownFile(path, bytes, version));
 }
 
 /** @param own the file where nobody else reads its memory */
@@ -67,7 +78,7 @@ async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: str
   }
   // from the bytes that were read already: a pipe gives its contents once
   const graph = await importBytes(bytes, {
-    ...(file !== undefined && { file, readExternal: externalReader(file) }),
+    ...(file !== undefined && { file, readExternal: externalReader(own?.path ?? file) }),
     ...(profile && { profile }),
     ...(inputShapes && { inputShapes }),
   });

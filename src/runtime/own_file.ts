@@ -1,12 +1,15 @@
 /** The bytes of a model's file where nobody else reads them, so that their memory may go once weights are packed. */
-import { readFileSync, statSync } from 'node:fs';
-import { fail, systemReason } from '../diagnostics/index.ts';
-import type { Graph } from '../ir/index.ts';
+import { statSync } from 'node:fs';
+import { fail } from '../diagnostics/index.ts';
+import { type Graph, keysOf } from '../ir/index.ts';
+import { readModelFileSync } from './import_model.ts';
 
 /** A state of a file: another one has other contents, or may have. */
 interface Version {
   readonly size: number;
   readonly mtimeMs: number;
+  /** Which nobody sets. */
+  readonly ctimeMs: number;
   readonly ino: number;
 }
 
@@ -21,8 +24,8 @@ export interface OwnFile {
 export function versionOf(path: string): Version | undefined {
   try {
     const stat = statSync(path);
-    const { size, mtimeMs, ino } = stat;
-    return stat.isFile() ? { size, mtimeMs, ino } : undefined;
+    const { size, mtimeMs, ctimeMs, ino } = stat;
+    return stat.isFile() ? { size, mtimeMs, ctimeMs, ino } : undefined;
   } catch {
     return undefined; // reading it says why
   }
@@ -46,21 +49,15 @@ export function apartFrom({ path, bytes, version }: OwnFile, graphs: readonly Gr
   return graphs.map((graph) => ({ ...graph, pool }));
 }
 
-function readAgain(path: string, { size, mtimeMs, ino }: Version): Uint8Array {
-  const hint = 'compile the model again';
-  let bytes: Uint8Array | undefined;
-  try {
-    const now = versionOf(path);
-    if (now?.size === size && now.mtimeMs === mtimeMs && now.ino === ino) bytes = readFileSync(path);
-  } catch (error) {
-    return fail('U1001', `the file cannot be read for proofs: ${systemReason(error)}`, { file: path }, hint);
-  }
-  return bytes?.length === size
-    ? bytes
-    : fail(
-        'U1001',
-        'the file has changed since the model was compiled, and proofs need its weights',
-        { file: path },
-        hint,
-      );
+function readAgain(path: string, version: Version): Uint8Array {
+  const now = versionOf(path);
+  const isSame = now !== undefined && keysOf(version).every((name) => now[name] === version[name]);
+  const bytes = isSame ? readModelFileSync(path) : undefined;
+  if (bytes?.length === version.size) return bytes;
+  return fail(
+    'U1001',
+    `the file ${now === undefined ? 'is not there any more' : 'has changed since the model was compiled'}, and proofs need its weights`,
+    { file: path },
+    'compile the model again',
+  );
 }

@@ -184,3 +184,78 @@ test('proofs read weights again whose memory a session has used up, and refuse a
   model.dispose();
   others.dispose();
 });
+
+test('bytes are taken before compile returns, shared ones as well', () => {
+  const results = run(`
+    const bytes = readFileSync(file);
+    const kept = new Uint8Array(bytes);
+    const sums = async (model) => (await model.run({ x })).y.data.join();
+    const expected = await sums(await compile(file, { backends }));
+    const plain = new Uint8Array(kept);
+    let promise = compile(plain, { backends });
+    plain.fill(0);
+    const found = [await sums(await promise) === expected];
+    const handed = new Uint8Array(kept);
+    promise = compile(handed, { backends });
+    structuredClone(handed.buffer, { transfer: [handed.buffer] });
+    found.push(await sums(await promise) === expected);
+    const shared = new Uint8Array(new SharedArrayBuffer(kept.length));
+    shared.set(kept);
+    const model = await compile(shared, { backends });
+    shared.fill(0);
+    found.push(await sums(model) === expected, model.certificate.verdict);
+    ${show('...found')}`);
+  expect(results).toEqual([true, true, true, 'bit-exact']);
+});
+
+test('what is no data ends no thread and keeps no process: the caller says what is wrong', () => {
+  const found = run(`
+    const detached = new Uint8Array(8);
+    structuredClone(detached.buffer, { transfer: [detached.buffer] });
+    const found = [
+      await failed(() => compile(detached, { backends })),
+      await failed(() => compile(file, { backends, profile: () => 1 })),
+      await failed(() => compile(file, { backends, target: { name: 'x', f() {} } })),
+    ];
+    const { y } = await (await compile(file, { backends })).run({ x });
+    ${show('found.map((each) => each.slice(0, 2))', 'y.data.length > 0')}`);
+  expect(found).toEqual([Array(3).fill([true, 'UnskewError']), true]);
+});
+
+test('a path is the one of the folder in which compile was called', () => {
+  const [selection, gone] = run(`
+    const { copyFileSync, unlinkSync } = await import('node:fs');
+    copyFileSync(file, 'copy.onnx');
+    const models = [await compile('copy.onnx', { backends })];
+    const promise = compile('copy.onnx', { backends });
+    process.chdir('/');
+    models.push(await promise);
+    const lengths = models.map((model) => model.certificate.selection.length);
+    process.chdir(new URL('.', import.meta.url).pathname);
+    const last = await compile('copy.onnx', { backends });
+    unlinkSync('copy.onnx');
+    ${show('lengths', 'await failed(async () => last.certificate.selection)')}`) as [number[], string[] | undefined];
+  expect(selection[0]).toBeGreaterThan(0);
+  expect(selection[1]).toBe(selection[0]);
+  if (gone) expect(gone[2]).toContain('is not there any more');
+});
+
+test('where no thread is allowed, the caller compiles', () => {
+  const path = join(folder, 'script.mjs');
+  writeFileSync(
+    path,
+    `import { compile } from './index.js';
+    const model = await compile(${JSON.stringify(join(folder, 'model.onnx'))}, { backend: 'reference' });
+    console.log(model.inputs.length);`,
+  );
+  const flags = [
+    '--experimental-permission',
+    '--allow-fs-read=*',
+    '--allow-fs-write=*',
+    '--allow-addons',
+    '--no-warnings',
+  ];
+  expect(
+    execFileSync(process.execPath, [...flags, path], { encoding: 'utf8', cwd: folder, stdio: 'pipe' }).trim(),
+  ).toBe('1');
+});

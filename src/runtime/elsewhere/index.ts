@@ -5,13 +5,13 @@
  * and the caller compiles.
  */
 import { closeSync, existsSync, openSync, readSync, statSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { Worker } from 'node:worker_threads';
 import { isCompiledFile } from '../../codegen/index.ts';
 import { fail, InternalError, systemCode } from '../../diagnostics/index.ts';
 import type { Graph } from '../../ir/index.ts';
 import type { CompileOptions } from '../compile_options.ts';
-import { type Answer, errorOf, type Made, type Request, type SentSource } from './protocol.ts';
+import { type Answer, errorOf, type Here, type Made, type Request, type SentSource } from './protocol.ts';
 import { canBeSent, sentOf } from './sent.ts';
 
 const loader = join(import.meta.dirname, 'load_part.cjs');
@@ -24,22 +24,30 @@ require(workerData).load('compiler.cjs').serveCompilations();`;
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
-/** What the other thread makes of the source, undefined where this one has to compile; without a promise where that is known at once. */
+/** What the other thread makes of the source; undefined where it is known at once that this one has to compile. */
 export function compiledElsewhere(
   source: Graph | string | Uint8Array,
   options: CompileOptions,
-): Promise<Made | undefined> | undefined {
+): Promise<Made | Here> | undefined {
   if (!existsSync(loader)) return undefined;
   const sent = sourceOf(source, options);
   if (sent === undefined) return undefined;
-  compiler ??= new Compiler();
-  return compiler.compile(sent, options);
+  try {
+    compiler ??= new Compiler();
+    return compiler.compile(sent, options);
+  } catch {
+    return undefined; // no thread is allowed, or an argument is not data: compiling here says which
+  }
 }
 
 /** What the thread is sent; undefined for sources that are better compiled, or read, here. */
 function sourceOf(source: Graph | string | Uint8Array, options: CompileOptions): SentSource | undefined {
-  if (source instanceof Uint8Array) return isCompiledFile(source) ? undefined : { bytes: source };
-  if (typeof source === 'string') return isModelFile(source) ? { file: source } : undefined;
+  // memory that threads share would be shared with this one too
+  if (source instanceof Uint8Array) {
+    if (isCompiledFile(source)) return undefined;
+    return { bytes: source.buffer instanceof ArrayBuffer ? source : source.slice() };
+  }
+  if (typeof source === 'string') return isModelFile(source) ? { file: source, path: resolve(source) } : undefined;
   // with sizes, the graph may be read anew from its file
   const isWhole = options.inputShapes === undefined && canBeSent(source);
   return isWhole ? { graph: sentOf([source]).sent } : undefined;
@@ -62,7 +70,7 @@ function isModelFile(path: string): boolean {
 }
 
 interface Waiting {
-  readonly resolve: (made: Made | undefined) => void;
+  readonly resolve: (found: Made | Here) => void;
   readonly reject: (error: unknown) => void;
   readonly onProof: CompileOptions['onProof'];
 }
@@ -78,14 +86,21 @@ class Compiler {
   constructor() {
     this.#worker.on('message', (answer: Answer) => this.#deliver(answer));
     this.#worker.on('error', (error) => this.#end(error));
+    this.#worker.on('messageerror', (error) => this.#end(error));
     this.#worker.on('exit', () => this.#end(new InternalError('the thread that compiles has ended')));
   }
 
-  compile(source: SentSource, { onProof, ...options }: CompileOptions): Promise<Made | undefined> {
+  /** @throws what structured clones refuse */
+  compile(source: SentSource, { onProof, ...options }: CompileOptions): Promise<Made | Here> {
     const id = this.#next++;
+    try {
+      this.#worker.postMessage({ id, source, options, tellProofs: onProof !== undefined } satisfies Request);
+    } catch (error) {
+      if (this.#waiting.size === 0) this.#end(undefined);
+      throw error;
+    }
     return new Promise((resolve, reject) => {
       this.#waiting.set(id, { resolve, reject, onProof });
-      this.#worker.postMessage({ id, source, options, tellProofs: onProof !== undefined } satisfies Request);
     });
   }
 
@@ -100,7 +115,7 @@ class Compiler {
         waiting.reject(error);
       }
     } else if ('failure' in answer) waiting.reject(errorOf(answer.failure));
-    else waiting.resolve('made' in answer ? answer.made : undefined);
+    else waiting.resolve('made' in answer ? answer.made : answer.here);
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0) this.#end(undefined);
   }
@@ -111,7 +126,7 @@ class Compiler {
     void this.#worker.terminate();
     for (const [id, { resolve, reject }] of this.#waiting) {
       this.#waiting.delete(id);
-      if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve(undefined);
+      if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve({});
       else reject(explained(error));
     }
   }

@@ -6,8 +6,11 @@ import type { CompileOptions } from '../compile_options.ts';
 import type { OwnFile } from '../own_file.ts';
 import type { SentGraphs } from './sent.ts';
 
-/** A path, bytes, or one graph. */
-export type SentSource = { readonly file: string } | { readonly bytes: Uint8Array } | { readonly graph: SentGraphs };
+/** A file, by the path that messages show and the absolute one; bytes; or one graph. */
+export type SentSource =
+  | { readonly file: string; readonly path: string }
+  | { readonly bytes: Uint8Array }
+  | { readonly graph: SentGraphs };
 
 export interface Request {
   readonly id: number;
@@ -27,10 +30,14 @@ export interface Made {
   readonly file?: OwnFile;
 }
 
+/** The model has to be compiled by the thread that runs it: of these bytes, where bytes were sent. */
+export interface Here {
+  readonly bytes?: Uint8Array;
+}
+
 export type Answer =
   | { readonly id: number; readonly made: Made }
-  /** The model has to be compiled by the thread that runs it. */
-  | { readonly id: number; readonly here: true }
+  | { readonly id: number; readonly here: Here }
   | { readonly id: number; readonly proof: readonly [done: number, of: number] }
   | { readonly id: number; readonly failure: Failure };
 

@@ -33,8 +33,8 @@ async function serve(request: Request, send: Send): Promise<void> {
   const { id } = request;
   try {
     const made = await madeOf(request, send);
-    if (made === undefined) send({ id, here: true });
-    else send({ id, made: made.made }, made.moved);
+    if (made !== undefined) send({ id, made: made.made }, made.moved);
+    else send({ id, here: 'bytes' in request.source ? { bytes: request.source.bytes } : {} });
   } catch (error) {
     send({ id, failure: failureOf(error) });
   }
@@ -69,9 +69,9 @@ async function readFrom(source: Request['source'], { profile, inputShapes }: Req
   if ('graph' in source) return { graph: graphsOf(source.graph)[0] };
   const options = { ...(profile && { profile }), ...(inputShapes && { inputShapes }) };
   if ('bytes' in source) return { graph: await importBytes(source.bytes, options) };
-  const { file } = source;
-  const version = versionOf(file);
-  const bytes = await readModelFileSync(file);
-  const graph = await importBytes(bytes, { ...options, file, readExternal: externalReader(file) });
-  return { graph, file: ownFile(file, bytes, version) };
+  const { file, path } = source;
+  const version = versionOf(path);
+  const bytes = readModelFileSync(path, file);
+  const graph = await importBytes(bytes, { ...options, file, readExternal: externalReader(path) });
+  return { graph, file: ownFile(path, bytes, version) };
 }
