@@ -78,11 +78,10 @@ class BlockProduct {
       weights_ = make();
       return;
     }
-    std::string key = std::to_string(w().depth) + " " + std::to_string(w().block) + " " + std::to_string(w().bits);
-    for (const size_t i : {1, 2, 3})
-      key += " " + std::to_string(identities[i].memory) + "+" + std::to_string(identities[i].offset);
-    static auto* shelf = new Shelf<std::string, AlignedBuffer>();  // threads outlive static objects
-    weights_ = shelf->get(key, make);
+    std::vector<int64_t> key = {w().depth, w().columns, w().block, w().bits, static_cast<int64_t>(w().zero)};
+    for (const size_t i : {1, 2, 3}) key.insert(key.end(), {identities[i].memory, identities[i].offset});
+    static auto* shelf = new Shelf<std::vector<int64_t>, AlignedBuffer>();  // threads outlive static objects
+    weights_ = shelf->get(key, make, [&](const AlignedBuffer& kept) { return kept.bytes() == w().bytes(); });
   }
 
   void run(Addresses a) {

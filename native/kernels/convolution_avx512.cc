@@ -126,6 +126,15 @@ std::shared_ptr<const ConvolutionConstants> make_constants(ConvolutionPlan& plan
   return constants;
 }
 
+// Of the sizes that `make_constants` gives them.
+bool fits(const ConvolutionPlan& plan, const ConvolutionConstants& kept) {
+  const int64_t bytes = plan.lanes * 4, all_bytes = checked_product(plan.classes, plan.lanes, 4);
+  const int64_t stepped = plan.stepped ? bytes + 192 : 0;
+  return kept.packed->bytes->bytes() == plan.weight_bytes && kept.inside.bytes() == all_bytes && kept.bias.bytes() == bytes &&
+         kept.base.bytes() == (plan.p.source_zero_point ? all_bytes : 0) && kept.multiplier.bytes() == bytes + 192 &&
+         kept.scale.bytes() == stepped && kept.offset.bytes() == stepped && kept.factors.bytes() == bytes;
+}
+
 // Everything that they depend on.
 std::vector<int64_t> key_of_constants(const ConvolutionPlan& plan, const Classes& classes,
                                       const Identities& identities) {
@@ -253,8 +262,9 @@ void prepare_convolution_avx512(ConvolutionPlan& plan, const KernelTarget& targe
   static auto* shelf = new Shelf<std::vector<int64_t>, ConvolutionConstants>();  // threads outlive static objects
   const Classes classes = lay_out(plan, target);
   if (plan.blocks.empty()) return;
-  plan.constants =
-      shelf->get(key_of_constants(plan, classes, identities), [&] { return make_constants(plan, target, classes, a, identities); });
+  plan.constants = shelf->get(
+      key_of_constants(plan, classes, identities), [&] { return make_constants(plan, target, classes, a, identities); },
+      [&](const ConvolutionConstants& kept) { return fits(plan, kept); });
   const ConvolutionConstants& constants = *plan.constants;
   plan.weights = constants.packed->bytes->data();
   plan.inside = constants.inside.as<int32_t>();

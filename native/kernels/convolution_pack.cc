@@ -190,7 +190,7 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
 
 std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan, int threads, const uint8_t* weights,
                                                     const Identity& identity) {
-  const auto packed_weights = shelf_of_weights().get({identity.memory, identity.offset, way_of(plan)}, [&] {
+  const auto make = [&] {
     require(weights != nullptr, "convolution: the weights were packed for another kernel");
     auto packed = std::make_shared<PackedWeights>();
     packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
@@ -208,12 +208,12 @@ std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan,
       }
     });
     return packed;
+  };
+  return shelf_of_weights().get({identity.memory, identity.offset, way_of(plan)}, make, [&](const PackedWeights& packed) {
+    return packed.bytes->bytes() == plan.weight_bytes &&
+           static_cast<int64_t>(packed.sums.size()) == plan.p.outputs * plan.taps() &&
+           static_cast<int64_t>(packed.magnitudes.size()) == plan.p.outputs;
   });
-  const bool fits = packed_weights->bytes->bytes() == plan.weight_bytes &&
-                    static_cast<int64_t>(packed_weights->sums.size()) == plan.p.outputs * plan.taps() &&
-                    static_cast<int64_t>(packed_weights->magnitudes.size()) == plan.p.outputs;
-  require(fits, "convolution: packed weights have another size");
-  return packed_weights;
 }
 
 }  // namespace unskew

@@ -19,22 +19,18 @@ struct PackedWeights {
 // A way to pack a constant, in words; weights that were packed the same way are the same.
 using PackedForms = std::vector<std::pair<std::string, std::shared_ptr<const PackedWeights>>>;
 
-// Things that sessions share, by key, for as long as one of them has them.
+// Things that sessions share, by key, for as long as one of them has them. A key names everything that they depend on.
 template <class Key, class Kept>
 class Shelf {
  public:
-  // What a session still has, else what `make` returns.
-  template <class Make>
-  std::shared_ptr<const Kept> get(const Key& key, const Make& make) {
-    {
-      const std::lock_guard lock(mutex_);
-      if (const auto found = known_.find(key); found != known_.end()) {
-        if (std::shared_ptr<const Kept> kept = found->second.lock()) return kept;
-      }
-    }
-    const std::shared_ptr<const Kept> made = make();
-    put(key, made);
-    return made;
+  // What a session still has, else what `make` returns. `fits` says whether it has the sizes that a kernel reads: a compiled file may
+  // bring constants of its own, and a key may lack something.
+  template <class Make, class Fits>
+  std::shared_ptr<const Kept> get(const Key& key, const Make& make, const Fits& fits) {
+    std::shared_ptr<const Kept> kept = known(key);
+    if (!kept) put(key, kept = make());
+    require(fits(*kept), "packed constants have another size");
+    return kept;
   }
 
   void put(const Key& key, const std::shared_ptr<const Kept>& kept) {
@@ -55,6 +51,12 @@ class Shelf {
   }
 
  private:
+  std::shared_ptr<const Kept> known(const Key& key) {
+    const std::lock_guard lock(mutex_);
+    const auto found = known_.find(key);
+    return found == known_.end() ? nullptr : found->second.lock();
+  }
+
   std::mutex mutex_;
   std::map<Key, std::weak_ptr<const Kept>> known_;
 };
