@@ -2,7 +2,17 @@
  * The plan of a model of fixed sizes, in its compiled file: a machine with the same kernels and instruction set opens the session without
  * the graph, and reads packed weights in the place of constants. Any other machine plans the graph.
  */
-import { ConstantPool, type Graph, isDType, isStaticType, type StaticType, typeOf, type ValueId } from '../ir/index.ts';
+import {
+  byteLengthOf,
+  ConstantPool,
+  type Graph,
+  isDType,
+  isStaticType,
+  type StaticType,
+  sizeOf,
+  typeOf,
+  type ValueId,
+} from '../ir/index.ts';
 import type { Plan } from './backend.ts';
 import {
   isSize,
@@ -133,19 +143,31 @@ function isSound(written: Partial<Written> | null): written is Written {
   if (![...lists, ...counts].every(Array.isArray) || typeof plain !== 'object' || typeof name !== 'string')
     return false;
   const { types, inputBytes, outputBytes, labels, commands, arenaBytes } = plan as ReadyPlan;
-  const isStatic = ({ dtype, shape }: StaticType) => isDType(dtype) && Array.isArray(shape) && shape.every(isSize);
-  const known = new Set<ValueId>(inputs?.map(({ id }) => id));
+  const crossings = [...(inputs as Crossing[]), ...(outputs as Crossing[])];
+  if (![...crossings, ...types].every(isStatic) || ![arenaBytes, ...inputBytes, ...outputBytes].every(isSize))
+    return false;
+  if (types.length !== outputBytes.length || labels.length !== commands.length) return false;
+  const known = new Map(inputs?.map((input) => [input.id, input]));
+  const places = order as Written['order'];
+  const results = new Map(places.outputs.map((id, i) => [id, types[i]]));
   return (
-    [...(inputs as Crossing[]), ...(outputs as Crossing[]), ...types].every(isStatic) &&
-    [arenaBytes, ...inputBytes, ...outputBytes].every(isSize) &&
-    order?.inputs.length === inputBytes.length &&
-    order.outputs.length === outputBytes.length &&
-    types.length === outputBytes.length &&
-    labels.length === commands.length &&
-    order.inputs.every((id) => known.has(id)) &&
-    (outputs as Crossing[]).every(({ id }) => order.outputs.includes(id))
+    places.inputs.length === inputBytes.length &&
+    places.outputs.length === types.length &&
+    places.inputs.every((id, i) => hasBytes(known.get(id), inputBytes[i])) &&
+    types.every((type, i) => hasBytes(type, outputBytes[i])) &&
+    (outputs as Crossing[]).every(({ id, ...type }) => isSameType(type, results.get(id)))
   );
 }
+
+const isStatic = (type: StaticType | null): boolean =>
+  isDType(type?.dtype ?? '') && Array.isArray(type?.shape) && type.shape.every(isSize);
+
+/** A session has a byte for a tensor without elements. */
+const hasBytes = (type: StaticType | undefined, bytes: number): boolean =>
+  type !== undefined && Math.max(byteLengthOf(type.dtype, sizeOf(type.shape)), 1) === bytes;
+
+const isSameType = (type: StaticType, other: StaticType | undefined): boolean =>
+  type.dtype === other?.dtype && `${type.shape}` === `${other.shape}`;
 
 /** True for a graph whose plan can be kept: of fixed sizes, without outputs that are constants. */
 export const canBeReady = (graph: Graph): boolean =>

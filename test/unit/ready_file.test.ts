@@ -191,6 +191,14 @@ describe('a compiled file with a plan', () => {
     if (ready === undefined) throw new Error('there is no plan');
     const file = join(folder, 'other.unskew');
     const { plan } = ready;
+    const wrongTypes = [
+      ...[null, { dtype: 'f32', shape: [1, 7] }, { dtype: 'f32', shape: [1, 1_000_000] }, { dtype: 'f32' }],
+      ...[
+        { dtype: 'f64', shape: [1, 50] },
+        { dtype: 'u8', shape: [1, 50] },
+        { dtype: 'f32', shape: [50] },
+      ],
+    ];
     const write = (other: Partial<typeof ready>) =>
       writeFileSync(file, writeCompiledFile(model, { ...ready, ...other }));
     for (const other of [
@@ -200,6 +208,10 @@ describe('a compiled file with a plan', () => {
       { plan: { ...plan, labels: [] } },
       { plan: { ...plan, arenaBytes: -1 } },
       { plan: { ...plan, inputBytes: [Number.NaN] } },
+      ...wrongTypes.map((type) => ({ plan: { ...plan, types: [type as never] } })),
+      { plan: { ...plan, types: [{ dtype: 'f32' as const, shape: [1, 7] }], outputBytes: [28] } }, // the model says [1, 50]
+      { plan: { ...plan, inputBytes: [4] } },
+      { plan: { ...plan, outputBytes: [4] } },
     ]) {
       write(other);
       await expect(compile(file, { threads: 1 })).rejects.toThrow(/U5004[\s\S]*plan is not one of ours/);
