@@ -31,8 +31,9 @@ export interface OnnxRuntime {
 export interface OnnxRuntimeSession {
   /** In the order of the model; undefined for a result that is no tensor of numbers. */
   readonly types: readonly (TensorType | undefined)[];
-  /** Inputs are copied before it returns, results are memory of their own. @throws UnskewError U5002 when a run fails */
+  /** Inputs are copied before it returns, results are memory of their own. A run that fails rejects with UnskewError U5002. */
   run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> | readonly ITensor[];
+  /** The same. @throws UnskewError U5002 when a run fails */
   runSync(inputs: readonly ITensor[]): readonly ITensor[];
   /** The time that the last run took in ONNX Runtime itself. */
   readonly microseconds: number;

@@ -19,7 +19,8 @@ export type Without<T> = T extends unknown ? Omit<T, 'id'> : never;
 export interface Line {
   /** True while requests wait for an answer. */
   readonly isBusy: boolean;
-  ask(request: Without<Request>): Promise<Answer>;
+  /** What `read` makes of the answer, in the order in which answers are delivered. */
+  ask<T>(request: Without<Request>, read: (answer: Answer) => T): Promise<T>;
   askAndWait(request: Without<Request>): Answer;
   /** A run on what lies in the lane of the session; microseconds where its outputs lie there. */
   askInLane(session: number): Answer | number;
@@ -36,7 +37,7 @@ const ALIGNMENT = 64;
 /** What a run of certain sizes leaves for the next one. */
 interface Kept {
   readonly key: string;
-  readonly outputs: readonly (StaticType & { readonly bytes: number })[];
+  readonly outputs: readonly StaticType[];
   readonly lane: Lane;
   /** The worker knows the lane. */
   isKnown: boolean;
@@ -62,8 +63,12 @@ export class ThreadSession implements OnnxRuntimeSession {
 
   run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> | readonly ITensor[] {
     const isQuick = this.#microseconds <= QUICK && ++this.#runs % HANDED_OVER !== 0;
-    const known = isQuick ? this.#inLane(inputs) : undefined;
-    return known ?? this.#line.ask(this.#request(inputs)).then((answer) => this.#resultsOf(answer, inputs));
+    try {
+      const known = isQuick ? this.#inLane(inputs) : undefined;
+      return known ?? this.#line.ask(this.#request(inputs), (answer) => this.#resultsOf(answer, inputs));
+    } catch (error) {
+      return Promise.reject(error);
+    }
   }
 
   runSync(inputs: readonly ITensor[]): readonly ITensor[] {
@@ -72,7 +77,7 @@ export class ThreadSession implements OnnxRuntimeSession {
 
   dispose(): void {
     this.#kept = undefined;
-    void this.#line.ask({ do: 'close', session: this.#id });
+    void this.#line.ask({ do: 'close', session: this.#id }, () => undefined);
   }
 
   #request(inputs: readonly ITensor[]): Without<Request> {
@@ -92,10 +97,11 @@ export class ThreadSession implements OnnxRuntimeSession {
     const answer = this.#line.askInLane(this.#id);
     if (typeof answer !== 'number') return this.#resultsOf(answer, inputs);
     this.#microseconds = answer;
-    return kept.outputs.map(({ dtype, shape, bytes }, i): ITensor => {
+    return kept.outputs.map(({ dtype, shape }, i): ITensor => {
+      const { from, bytes } = kept.lane.outputs[i];
       // of the caller's own, and no memory that others see
       const own = new Uint8Array(bytes);
-      own.set(new Uint8Array(memory, kept.lane.outputs[i], bytes));
+      own.set(new Uint8Array(memory, from, bytes));
       return { dtype, shape, data: viewAs(dtype, own) };
     });
   }
@@ -127,13 +133,16 @@ export class ThreadSession implements OnnxRuntimeSession {
       size = Math.ceil((size + data.byteLength) / ALIGNMENT) * ALIGNMENT;
       return from;
     };
-    const lane = { inputs: inputs.map(placed), outputs: outputs.map(placed) };
+    const lane = {
+      inputs: inputs.map(placed),
+      outputs: outputs.map((of) => ({ from: placed(of), dims: of.shape, bytes: of.data.byteLength })),
+    };
     this.#kept =
       size > MOST_IN_LANE
         ? undefined
         : {
             key,
-            outputs: outputs.map(({ dtype, shape, data }) => ({ dtype, shape, bytes: data.byteLength })),
+            outputs: outputs.map(({ dtype, shape }) => ({ dtype, shape })),
             lane: { memory: new SharedArrayBuffer(size), ...lane },
             isKnown: false,
           };

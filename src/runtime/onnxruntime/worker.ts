@@ -14,11 +14,18 @@ export interface Sent {
   readonly data: ArrayBufferView;
 }
 
+/** A result that lies in a lane: where, and what it has to be. */
+export interface Placed {
+  readonly from: number;
+  readonly dims: readonly number[];
+  readonly bytes: number;
+}
+
 /** Memory that both threads see, for runs of the same sizes: where each input and each output lies in it. */
 export interface Lane {
   readonly memory: SharedArrayBuffer;
   readonly inputs: readonly number[];
-  readonly outputs: readonly number[];
+  readonly outputs: readonly Placed[];
 }
 
 export type Request =
@@ -28,7 +35,7 @@ export type Request =
       readonly do: 'run';
       readonly session: number;
       readonly inputs: readonly Sent[];
-      /** For later runs of these inputs, whose outputs are as those of the last run. */
+      /** For later runs of inputs of these sizes. */
       readonly lane?: Lane;
     }
   | { readonly id: number; readonly do: 'close'; readonly session: number };
@@ -52,11 +59,13 @@ export const control = {
   /** The session that is to run on what lies in its lane, or 0, and the request's number. */
   session: 2,
   id: 3,
-  /** 1 where the outputs of that run lie in the lane; otherwise the port has the answer. */
-  isInLane: 4,
+  /** 0 until that run ends; then its number where the outputs lie in the lane, and minus its number where the port has the answer. */
+  ran: 4,
   /** The time that it took. */
   microseconds: 5,
-  length: 6,
+  /** 1 when the thread has ended: `watch` writes it. */
+  ended: 6,
+  length: 7,
 } as const;
 
 /** `workerData`: the file of the package, the port for requests and answers, and numbers that both threads see. */
@@ -64,7 +73,25 @@ export interface ThreadData {
   readonly file: string;
   readonly port: MessagePort;
   readonly control: Int32Array;
+  /** It closes when the thread ends, whatever ends it. */
+  readonly life: MessagePort;
 }
+
+/** The `workerData` of `watch`: the other end of the thread's life. */
+export type WatchData = Pick<ThreadData, 'control' | 'life'>;
+
+/**
+ * The program of a thread that tells when the other one has ended. A caller that is blocked hears of no event, and a thread that
+ * computes for minutes gives no sign: only the port tells one from the other.
+ */
+export const watch = `
+const { workerData: { life, control } } = require('node:worker_threads');
+life.on('close', () => {
+  Atomics.store(control, ${control.ended}, 1);
+  for (const word of [${control.answers}, ${control.ran}]) Atomics.notify(control, word);
+});
+life.ref();
+`;
 
 export const program = `
 const { receiveMessageOnPort, workerData: { file, port, control } } = require('node:worker_threads');
@@ -80,7 +107,7 @@ async function open({ id, model, threads }) {
     logSeverityLevel: 4, // errors come back as answers
     extra: { session: { force_spinning_stop: '1' } }, // its threads would look out for work while ours compute
   });
-  sessions.set(id, { session, feeds: {}, arrays: [], outputs: [], lane: undefined });
+  sessions.set(id, { session, feeds: {}, arrays: [], lane: undefined });
   const types = session.outputMetadata.map((of) =>
     of.isTensor ? { type: of.type, dims: of.shape.map((dim) => (typeof dim === 'number' ? dim : null)) } : null);
   return { opened: { types } };
@@ -92,10 +119,9 @@ async function run({ session, inputs, lane }) {
   made.feeds = Object.fromEntries(made.session.inputNames.map((name, i) => [name, tensors[i]]));
   made.arrays = tensors.map(({ data }) => bytesOf(data));
   if (lane) {
-    const part = (from, { byteLength }) => new Uint8Array(lane.memory, from, byteLength);
     made.lane = {
-      inputs: lane.inputs.map((from, i) => part(from, made.arrays[i])),
-      outputs: lane.outputs.map((from, i) => part(from, made.outputs[i].data)),
+      inputs: lane.inputs.map((from, i) => new Uint8Array(lane.memory, from, made.arrays[i].byteLength)),
+      outputs: lane.outputs.map(({ from, dims, bytes }) => ({ dims: String(dims), place: new Uint8Array(lane.memory, from, bytes) })),
     };
   }
   return computed(made);
@@ -105,20 +131,18 @@ async function computed(made) {
   const start = performance.now();
   const results = await made.session.run(made.feeds);
   const microseconds = 1000 * (performance.now() - start);
-  const outputs = made.session.outputNames.map((name) => sentOf(name, results[name]));
-  made.outputs = outputs.map(({ dims, data: { byteLength } }) => ({ dims, data: { byteLength } }));
-  return { outputs, microseconds };
+  return { outputs: made.session.outputNames.map((name) => sentOf(name, results[name])), microseconds };
 }
 
-// A run on what lies in the lane, of the sizes that the lane was made for.
+// A run on what lies in the lane. Its outputs lie there too unless values decide about sizes, and these are not those of the lane.
 async function runInLane(session) {
   const made = sessions.get(session);
   const { inputs, outputs } = made.lane;
   inputs.forEach((from, i) => made.arrays[i].set(from));
-  const before = made.outputs;
   const answer = await computed(made);
-  if (!answer.outputs.every(({ dims }, i) => String(dims) === String(before[i].dims))) return answer;
-  answer.outputs.forEach(({ data }, i) => outputs[i].set(bytesOf(data)));
+  const fits = ({ dims, data }, i) => String(dims) === outputs[i].dims && data.byteLength === outputs[i].place.byteLength;
+  if (!answer.outputs.every(fits)) return answer;
+  answer.outputs.forEach(({ data }, i) => outputs[i].place.set(bytesOf(data)));
   control[at.microseconds] = answer.microseconds;
   return undefined;
 }
@@ -147,16 +171,24 @@ async function answerTo(work) {
   try {
     return await work();
   } catch (error) {
-    return { error: String(error?.message ?? error) };
+    return { error: reasonOf(error) };
   }
 }
+
+const reasonOf = (error) => String(error?.message ?? error);
 
 function send(id, found) {
   const answer = { id, ...found };
   try {
     port.postMessage(answer, [...new Set((answer.outputs ?? []).map(({ data }) => data.buffer))]);
+    return;
   } catch {
-    port.postMessage(answer); // memory that cannot change hands is copied
+    // memory that cannot change hands is copied
+  }
+  try {
+    port.postMessage(answer);
+  } catch (error) {
+    port.postMessage({ id, error: reasonOf(error) });
   }
 }
 
@@ -166,18 +198,21 @@ async function serve() {
     const seen = Atomics.load(control, at.requests);
     const session = Atomics.exchange(control, at.session, 0);
     if (session !== 0) {
+      const id = control[at.id];
       const found = await answerTo(() => runInLane(session));
-      Atomics.store(control, at.isInLane, Number(found === undefined));
-      if (found) send(control[at.id], found);
-    } else {
-      const received = receiveMessageOnPort(port);
-      if (received === undefined) {
-        Atomics.wait(control, at.requests, seen);
-        continue;
-      }
-      const request = received.message;
-      send(request.id, await answerTo(() => tasks[request.do](request)));
+      if (found) send(id, found);
+      Atomics.store(control, at.ran, found ? -id : id);
+      Atomics.notify(control, at.ran);
+      continue;
     }
+    const received = receiveMessageOnPort(port);
+    if (received === undefined) {
+      Atomics.wait(control, at.requests, seen);
+      continue;
+    }
+    const request = received.message;
+    send(request.id, await answerTo(() => tasks[request.do](request)));
+    // the answer may have been read by now, and the next run may have begun
     Atomics.add(control, at.answers, 1);
     Atomics.notify(control, at.answers);
   }
