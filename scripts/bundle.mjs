@@ -136,12 +136,14 @@ const inquire = {
 
 const settings = { platform: 'node', target: 'node20.19', logLevel: 'warning' };
 
-/** The digest of native/ as the library computes it: a bundle compares the addon with this one, and does not read 150 files. */
-async function nativeSources() {
-  const file = source('runtime/addon_seal.ts');
+/** The digests of native/ and src/ as the library computes them: a bundle has them, and does not read hundreds of files. */
+async function digestsOfSources() {
+  const file = source('runtime/sources.ts');
   const { outputFiles } = await build({ ...settings, entryPoints: [file], bundle: true, format: 'esm', write: false });
   const code = Buffer.from(outputFiles[0].contents).toString('base64');
-  return (await import(`data:text/javascript;base64,${code}`)).sourcesDigest(`${ROOT}/`);
+  const { addonDigest, plannerDigest } = await import(`data:text/javascript;base64,${code}`);
+  const [addon, planner] = [addonDigest(`${ROOT}/`), plannerDigest(`${ROOT}/`)];
+  return { BUNDLED_SOURCES: JSON.stringify(addon), BUNDLED_PLANNER: JSON.stringify(planner) };
 }
 
 const { outputFiles, metafile } = await build({
@@ -160,7 +162,7 @@ const { outputFiles, metafile } = await build({
   write: false,
   legalComments: 'none', // LICENSES.txt has the whole licences
   external: ['fast-check', 'onnxruntime-node'],
-  define: { BUNDLED_SOURCES: JSON.stringify(await nativeSources()) },
+  define: await digestsOfSources(),
   plugins: [sources, inquire],
 });
 

@@ -29,7 +29,7 @@ export interface Place {
 
 /** The plan of the model on one kind of machine. */
 export interface ReadyPart {
-  /** Of the machine and the kernels. */
+  /** Of the machine, the kernels and the code that plans. */
   readonly key: string;
   /** JSON. */
   readonly plan: Section;

@@ -4,7 +4,7 @@ import { arch, platform } from 'node:os';
 import { relative } from 'node:path';
 import type { OneDnnBinding, OneDnnVersion } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
-import { addonFault, sourcesOf } from './addon_seal.ts';
+import { addonFault } from './addon_seal.ts';
 import { truncatedLibrary } from './linked_library.ts';
 import { packageFolder as root } from './package_folder.ts';
 
@@ -24,9 +24,6 @@ export function loadAddon(path: string = addonPath): OneDnnBinding {
   if (path === addonPath) loaded = binding;
   return binding;
 }
-
-/** Names the code of the addon: a digest of its sources. */
-export const addonSources = (): string | undefined => sourcesOf(root);
 
 /** True when `loadAddon` would succeed; `reason` is the message of its error. */
 export function addonAvailable():

@@ -6,9 +6,9 @@
  * looked at each time, which takes some 6 ms once per process.
  */
 import { createHash } from 'node:crypto';
-import { closeSync, constants, fstatSync, openSync, readdirSync, readFileSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { closeSync, constants, fstatSync, openSync, readSync } from 'node:fs';
 import { systemCode, systemReason } from '../diagnostics/index.ts';
+import { addonSources } from './sources.ts';
 
 const seal = /\nunskew addon, sources ([0-9a-f]{64}), checksum ([0-9a-f]{64})\n$/;
 const CHECKSUM_PART = ', checksum '.length + 64 + 1;
@@ -16,9 +16,6 @@ const CHECKSUM_PART = ', checksum '.length + 64 + 1;
 const MOST_BYTES = 256 << 20;
 /** Files are read so many bytes at a time: fresh memory for all of them takes as long as their checksum. */
 const CHUNK = 2 ** 18;
-
-/** Bundles know the digest of the sources that lie beside them (scripts/bundle.mjs). */
-declare const BUNDLED_SOURCES: string | undefined;
 
 /**
  * Tells the fault of a file, in words that follow "the native addon"; undefined when it has none.
@@ -39,7 +36,7 @@ export function addonFault(path: string, root: string): string | undefined {
   if (found === null) return unsealed(file);
   const [, sources, checksum] = found;
   if (checksum !== file.checksum) return 'is damaged: it does not have the checksum that it was built with';
-  if (sources !== sourcesOf(root)) return 'was built from other sources than this unskew has';
+  if (sources !== addonSources(root)) return 'was built from other sources than this unskew has';
   return undefined;
 }
 
@@ -104,24 +101,3 @@ export function isCut(start: Buffer, size: number): boolean {
   if (start.length < ELF_HEADER) return true;
   return Number(start.readBigUInt64LE(0x28)) + start.readUInt16LE(0x3a) * start.readUInt16LE(0x3c) > size;
 }
-
-/** The digest of the sources, computed as in `native/seal.cmake`. */
-export const sourcesOf = (root: string): string | undefined =>
-  typeof BUNDLED_SOURCES === 'string' ? BUNDLED_SOURCES : sourcesDigest(root);
-
-export function sourcesDigest(root: string): string | undefined {
-  try {
-    const native = readdirSync(join(root, 'native'), { recursive: true, withFileTypes: true })
-      .filter((entry) => entry.isFile() && /\.(cc|h)$/.test(entry.name))
-      .map(({ parentPath, name }) => join(parentPath, name).slice(root.length))
-      .filter((path) => !path.startsWith('native/test/'));
-    const lines = ['CMakeLists.txt', ...native]
-      .sort()
-      .map((path) => `${digestOf(readFileSync(join(root, path)))}  ${path}\n`);
-    return digestOf(lines.join(''));
-  } catch {
-    return undefined; // the sources are missing or unreadable, so they cannot be compared
-  }
-}
-
-const digestOf = (data: Buffer | string): string => createHash('sha256').update(data).digest('hex');

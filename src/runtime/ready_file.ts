@@ -15,15 +15,22 @@ import {
 } from '../codegen/index.ts';
 import { UnskewError } from '../diagnostics/index.ts';
 import { isStaticType, typeOf } from '../ir/index.ts';
-import { addonSources, loadAddon } from './addon.ts';
+import { loadAddon } from './addon.ts';
 import { openHere } from './backends.ts';
+import { packageFolder } from './package_folder.ts';
+import { addonSources, plannerSources } from './sources.ts';
 
-/** Of the kernels, and the instructions that they take here. */
-const keyHere = (): string => `${addonSources()} ${loadAddon().isa} ${loadAddon().kernelIsa}`;
+/** Of the kernels, the code that plans, and the instructions that kernels take here; undefined where the sources are not known. */
+function keyHere(): string | undefined {
+  const { isa, kernelIsa } = loadAddon();
+  const sources = [addonSources(packageFolder), plannerSources(packageFolder)];
+  return sources.includes(undefined) ? undefined : [...sources, isa, kernelIsa].join(' ');
+}
 
 /** The plan of a model for this machine; undefined where sizes are open, or other code than our kernels computes a part. */
 export function readyModelOf({ graph, target }: CompiledModel): ReadyModel | undefined {
-  if (!canBeReady(graph)) return undefined;
+  const key = canBeReady(graph) ? keyHere() : undefined;
+  if (key === undefined) return undefined;
   const [host] = openHere(['onednn'], 1, target.kernels);
   const parts = partition(graph, openHere(['onednn'], 1, target.kernels));
   const [part] = parts;
@@ -34,7 +41,7 @@ export function readyModelOf({ graph, target }: CompiledModel): ReadyModel | und
   const session = plan.open(); // packs
   try {
     const made = 'spec' in plan ? readyPlanOf(plan as never, nodes, types, loadAddon()) : undefined;
-    return made && { key: keyHere(), graph, inputs, outputs, ...made };
+    return made && { key, graph, inputs, outputs, ...made };
   } finally {
     session.dispose();
   }

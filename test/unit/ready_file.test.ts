@@ -1,5 +1,5 @@
 /** Compiled files with a plan for the machine that they were written on. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
@@ -12,7 +12,9 @@ import { print, tensor } from '../../src/ir/index.ts';
 import { loadAddon } from '../../src/runtime/addon.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { compile, importModel, Model } from '../../src/runtime/index.ts';
+import { packageFolder } from '../../src/runtime/package_folder.ts';
 import { readyFile, readyModelOf } from '../../src/runtime/ready_file.ts';
+import { plannerDigest } from '../../src/runtime/sources.ts';
 import { writeModel } from '../support/onnx.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'unskew-ready-'));
@@ -137,6 +139,37 @@ describe('a compiled file with a plan', () => {
     expect(shaped.runSync(feed(5)).y).toEqual(expected);
     expect((await compile(file, { backend: 'reference' })).runSync(feed(5)).y).toEqual(expected);
     await expect(compile(file, { strategy: 'fold' })).rejects.toThrow(/U4002/);
+  });
+
+  it('is planned anew by an unskew of other sources, also of the same kernels', async () => {
+    const model = await compiled();
+    const ready = readyModelOf(model);
+    if (ready === undefined) throw new Error('there is no plan');
+    const planner = plannerDigest(packageFolder) ?? '';
+    expect(ready.key).toContain(` ${planner} `);
+    const file = join(folder, 'earlier.unskew');
+    // a plan of nothing, which would be refused
+    const others = { key: ready.key.replace(planner, 'f'.repeat(64)), outputs: [] };
+    writeFileSync(file, writeCompiledFile(model, { ...ready, ...others }));
+    expect(readyFile(file, 1)).toBeUndefined();
+    const expected = new Model(model, { threads: 1 }).runSync(feed(6)).y;
+    expect((await compile(file, { threads: 1 })).runSync(feed(6)).y).toEqual(expected);
+  });
+
+  it('names planning code by all of its files', () => {
+    const root = `${mkdtempSync(join(folder, 'sources-'))}/`;
+    expect(plannerDigest(root)).toBeUndefined();
+    mkdirSync(join(root, 'src', 'codegen'), { recursive: true });
+    const digests = [
+      ['a.ts', ''],
+      ['a.ts', '1'],
+      ['b.ts', ''],
+      ['codegen/a.ts', ''],
+    ].map(([name, text]) => {
+      writeFileSync(join(root, 'src', name), text);
+      return plannerDigest(root);
+    });
+    expect(new Set(digests).size).toBe(4);
   });
 
   it('has none for open sizes, and says the same without one', async () => {
