@@ -8,6 +8,7 @@ import { blockOps } from './ops/blocks.ts';
 import { convOps } from './ops/conv.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { embeddingOps } from './ops/embedding.ts';
+import { fourierOps } from './ops/fourier.ts';
 import { fusedOps } from './ops/fused.ts';
 import { groupQueryAttentionOps } from './ops/group_query_attention.ts';
 import { indexedOps } from './ops/indexed.ts';
@@ -38,6 +39,7 @@ const own: readonly OnnxOp[] = [
   ...rotaryOps,
   ...embeddingOps,
   ...fusedOps,
+  ...fourierOps,
   ...recurrentOps,
   ...quantizeOps,
   ...qlinearOps,
