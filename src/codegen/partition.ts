@@ -7,9 +7,7 @@ import {
   type Node,
   nodesOf,
   once,
-  opOf,
-  type Shape,
-  symbolsIn,
+  symbolsRead,
   symbolTold,
   topologicalOrder,
   typeOf,
@@ -92,13 +90,10 @@ function firstThatTakes(
 /** The operands, and values that tell the sizes in attributes that no operand tells: such a size is open until a run knows it. */
 function readsOf(graph: Graph, node: Node): readonly ValueId[] {
   const operands = node.operands.filter((id) => id !== null);
-  const open = Object.entries(opOf(node).attrs).flatMap(([name, { kind }]) =>
-    kind === 'dims' ? (node.attrs[name] as Shape).flatMap(symbolsIn) : [],
-  );
+  const open = symbolsRead(graph, node);
   if (open.length === 0) return operands;
   const tellers = tellersIn(graph);
-  const told = new Set(operands.flatMap((id) => typeOf(graph, id).shape.flatMap((dim) => symbolTold(dim) ?? [])));
-  return [...operands, ...new Set(open.flatMap((symbol) => (told.has(symbol) ? [] : (tellers.get(symbol) ?? []))))];
+  return [...operands, ...new Set(open.flatMap((symbol) => tellers.get(symbol) ?? []))];
 }
 
 /** The first value of which a size tells each symbol. */

@@ -35,6 +35,7 @@ export { elementAt, forEachRun, isPerTensor } from './ops/qnn_parameters.ts';
 export { softmaxNear } from './ops/qnn_softmax.op.ts';
 export { nearestPosition, resizePositions, resizeScales } from './ops/resize_positions.ts';
 export { clampSlice, sliceView } from './ops/slice_view.ts';
+export * from './order.ts';
 export * from './owned_results.ts';
 export * from './parse.ts';
 export * from './parse_type.ts';

@@ -6,11 +6,12 @@ import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import type { ITensor } from '../tensors/index.ts';
 import { inferTypes } from './builder.ts';
 import type { RunBody } from './define_op.ts';
-import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
+import { constantOf, type Graph, type Node } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
 import { learnSizes } from './open_sizes.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
+import { topologicalOrder } from './order.ts';
 import { ForeignBuffers } from './owned_results.ts';
 import { bindAttrs, specialize } from './specialize.ts';
 import { formatType, isStaticType, type ValueId } from './types.ts';
@@ -87,7 +88,15 @@ export function evaluateNode(
   );
   const known = types.filter(isStaticType);
   const isOpen = op === opaqueOp || op.openSize !== undefined || op.traits.includes('bodies');
-  assert(known.length === types.length || isOpen, `${node.op} has results of sizes that are not known`);
+  if (known.length < types.length && !isOpen) {
+    const open = types.flatMap(({ shape }) => shape.filter((dim) => typeof dim === 'string'));
+    fail(
+      'U2005',
+      `${node.op} makes a result of a size that nothing tells before it: ${[...new Set(open)].join(', ')}`,
+      node.loc,
+      'give inputShapes, or --shape NAME=SIZES',
+    );
+  }
   const run: RunBody = ({ body, feeds }) => {
     const graph = bodyAt(node.attrs[body] as Graph, feeds);
     const results = evaluateGraph(graph, feeds);

@@ -7,8 +7,9 @@ import { fail } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
 import { byteLengthOf, isDType } from '../tensors/index.ts';
 import { leastOf } from './dims.ts';
-import { type Graph, type Node, topologicalOrder } from './graph.ts';
+import type { Graph, Node } from './graph.ts';
 import { opOf } from './op_table.ts';
+import { topologicalOrder } from './order.ts';
 import { formatType, type TensorType, type ValueId } from './types.ts';
 
 /** Nobody asks the system for less. */

@@ -17,8 +17,9 @@ import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
 import { bytesOf, type ITensor, isFloat, isHalf, isStoredType, numbersOf, sameBytes } from '../tensors/index.ts';
 import type { AttrValue } from './define_op.ts';
-import { constantOf, type Graph, type Node, topologicalOrder } from './graph.ts';
+import { constantOf, type Graph, type Node } from './graph.ts';
 import { opOf } from './op_table.ts';
+import { topologicalOrder } from './order.ts';
 import { formatType, type Loc, type ValueId } from './types.ts';
 
 export interface PrintOptions {

@@ -3,9 +3,10 @@ import { UnskewError } from '../diagnostics/index.ts';
 import { inferTypes } from './builder.ts';
 import type { AttrSpec, AttrValue } from './define_op.ts';
 import { bindDim } from './dims.ts';
-import { type Graph, type Node, topologicalOrder } from './graph.ts';
+import type { Graph, Node } from './graph.ts';
 import { checkSizes } from './limits.ts';
 import { type AnyOp, opOf } from './op_table.ts';
+import { topologicalOrder } from './order.ts';
 import { parseType } from './parse_type.ts';
 import { formatType, type NodeId, type Shape, type TensorType, type ValueId } from './types.ts';
 

@@ -13,8 +13,9 @@ import { type Code, type Diagnostic, type Location, UnskewError } from '../diagn
 import { bodiesIn, MOST_NESTED } from './bodies.ts';
 import { completeAttrs, inferTypes } from './builder.ts';
 import type { Level } from './define_op.ts';
-import { type Graph, nodesOf, topologicalOrder } from './graph.ts';
+import { type Graph, nodesOf } from './graph.ts';
 import { findOp } from './op_table.ts';
+import { topologicalOrder } from './order.ts';
 import { formatType, sameShape, type ValueId } from './types.ts';
 
 /** All violations, empty for a good graph. */

@@ -6,8 +6,9 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { constantOf, type Graph, type Node, producersOf, topologicalOrder } from '../../src/ir/graph.ts';
+import { constantOf, type Graph, type Node, producersOf } from '../../src/ir/graph.ts';
 import { evaluateNode } from '../../src/ir/interpret.ts';
+import { topologicalOrder } from '../../src/ir/order.ts';
 import type { ValueId } from '../../src/ir/types.ts';
 import { type ITensor, sizeOf } from '../../src/tensors/tensor.ts';
 import { readNpy, readNpz } from '../support/npy.ts';
