@@ -25,15 +25,12 @@ export class KeptConstants {
     return made.get(purpose) as T;
   }
 
-  /** The bytes of a tensor as they are, or as `order` puts them. */
-  memory(
-    t: ITensor,
-    binding: OneDnnBinding,
-    purpose = 'memory',
-    order = (given: ITensor): ITensor => given,
-  ): NativeMemory {
-    return this.once(t.data, purpose, () => {
-      const bytes = bytesOf(order(t).data);
+  /** The bytes of a tensor as they are, or as `order` puts them, which depends on the tensor and the purpose alone. */
+  memory(t: ITensor, binding: OneDnnBinding, purpose = '', order?: (given: ITensor) => ITensor): NativeMemory {
+    // tensors of several shapes may have one array
+    const name = order === undefined ? 'memory' : `${purpose} of ${t.dtype}[${t.shape}]`;
+    return this.once(t.data, name, () => {
+      const bytes = bytesOf((order?.(t) ?? t).data);
       return bytes.length < LEAST_LENT ? binding.memory(bytes) : binding.lent(bytes);
     });
   }

@@ -168,7 +168,7 @@ function joined(w: ITensor<ByteType>, zw: ITensor | undefined, groups: number, t
   const zeros = Array.from(zw?.data ?? [0], Number);
   const [filters, inputs, ...kernel] = w.shape;
   const [taps, each] = [sizeOf(kernel), filters / groups];
-  const memory = r.kept.memory(w, r.binding, `${together} groups together, ${zeros}`, (given) => {
+  const memory = r.kept.memory(w, r.binding, `${together} of ${groups} groups together, ${zeros}`, (given) => {
     const own = inputs * taps;
     const data = newArray(w.dtype, filters * own * together);
     for (let filter = 0; filter < filters; filter++) {
