@@ -182,6 +182,37 @@ describe('GroupQueryAttention', () => {
   close('rotated', form({ lengths: [6, 5], attrs: rotary, rest: tables }));
   close('rotated, neighbours', form({ attrs: { do_rotary: 1, rotary_interleaved: 1 }, rest: tables }));
   close('rotated by given positions', form({ attrs: rotary, rest: [...tables, integers('s64', [batch, 1], 30)] }));
+  close(
+    'a prompt, rotated from the first of given positions',
+    form({ count: 3, before: 0, attrs: rotary, rest: [...tables, integers('s64', [batch, 3], 30)] }),
+  );
+  close(
+    'prompts of one position, rotated from the first of given positions',
+    form({ before: 0, attrs: rotary, rest: [...tables, integers('s64', [batch, 1], 30)] }),
+  );
+  close(
+    'several positions behind others, rotated by given positions',
+    form({ count: 3, lengths: [8], attrs: rotary, rest: [...tables, integers('s64', [1, 3], 30)] }),
+  );
+  for (const [count, before] of [
+    [3, 0],
+    [1, 5],
+  ]) {
+    const given = form({ count, before, attrs: rotary, rest: [...tables, integers('s64', [batch, count], 30)] });
+    const cache = () => floats([batch, shared, before || 2, size]);
+    close(`${count} positions behind ${before}, rotated by given positions, open sizes`, {
+      ...given,
+      operands: given.operands.with(3, cache()).with(4, cache()),
+      open: {
+        0: ['N', 'S', heads * size],
+        1: ['N', 'S', shared * size],
+        2: ['N', 'S', shared * size],
+        3: ['N', shared, 'P', size],
+        4: ['N', shared, 'P', size],
+        5: ['N'],
+      },
+    });
+  }
   close('a window', form({ before: 9, lengths: [10, 8], attrs: { local_window_size: 3 } }));
   close('a bounded score', form({ attrs: { softcap: { f: 0.5 } } }));
   close('its own scale', form({ attrs: { scale: { f: 0.1 } } }));

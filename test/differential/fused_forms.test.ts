@@ -369,4 +369,15 @@ describe('MultiHeadAttention', () => {
       },
       1e-5,
     );
+  close(
+    'one query in one direction, which sees all keys',
+    {
+      op: 'MultiHeadAttention',
+      attrs: { num_heads: heads, unidirectional: 1 },
+      operands: [floats([batch, 1, width]), floats([batch, others, width]), floats([batch, others, width])],
+      computed: 3,
+      outputs: f32,
+    },
+    1e-5,
+  );
 });

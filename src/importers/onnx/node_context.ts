@@ -1,11 +1,13 @@
 /** The context of the importer of one ONNX operator: operands by name, attributes, and a way to emit operators. */
 
-import { assert, fail } from '../../diagnostics/index.ts';
+import { assert, fail, UnskewError } from '../../diagnostics/index.ts';
 import type { OnnxNode } from '../../formats/onnx/index.ts';
 import {
+  type AnyOp,
   type AttrType,
   type Elements,
   formatType,
+  type GivenAttrs,
   isStatic,
   isWordOf,
   type Loc,
@@ -78,6 +80,17 @@ export class NodeContext extends ImportEmitter<Scope> {
     return isWordOf(qnnQuantize.attrs.dtype, type.dtype)
       ? type.dtype
       : this.unsupported(`quantization to ${type.dtype}`);
+  }
+
+  /** ONNX Runtime alone defines what an operator of com.microsoft takes: what our parts of one do not take is left to it. */
+  override emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
+    try {
+      return super.emitList(op, operands, attrs);
+    } catch (error) {
+      if (this.#op.domain === 'com.microsoft' && error instanceof UnskewError && error.code.startsWith('U2'))
+        throw new Unsupported(error.diagnostics[0].message);
+      throw error;
+    }
   }
 
   protected override staysWide(operands: readonly (Value | null)[]): readonly Wide['by'][] {

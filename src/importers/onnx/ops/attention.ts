@@ -1,5 +1,6 @@
 /** The attention of ONNX Runtime's transformer tools, over packed weights, over float or quantized ones. */
 import { nnAdd, nnConcat, nnMatmul, nnMul, qnnMatmul, type Value } from '../../../ir/index.ts';
+import { Unsupported } from '../../kit/unsupported.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { addedMask, addedOrder, attended, behind, byHead, part, scoresOf } from './attention_parts.ts';
@@ -38,6 +39,7 @@ function packedAttention(ctx: NodeContext, all: Value, w: Value, added?: Value):
   ]);
   const y = attended(ctx, scores, value);
   if (!ctx.wants(1)) return [y];
+  if (first !== third) ctx.unsupported('keys and values of different widths in one output');
   const stacked = [key, value].map((t) => ctx.reshape(t, [1, ...t.type.shape]));
   return [y, ctx.emit(nnConcat, { xs: stacked }, { axis: 0 })];
 }
@@ -78,11 +80,24 @@ function separate(ctx: NodeContext, heads: number): readonly (Value | undefined)
   });
 }
 
+/**
+ * In one direction the last query sees all keys, in ONNX Runtime: those of its own position or before it, where each query has a key.
+ *
+ * @throws Unsupported for another number of keys than of queries
+ */
+function checkLengths(query: Value, key: Value): void {
+  const [s, t] = [query.type.shape[2], key.type.shape[2]];
+  if (s === 1 || s === t) return;
+  const dependsOnSizes = typeof s !== 'number' || typeof t !== 'number';
+  throw new Unsupported('another number of keys than of queries, in one direction', { dependsOnSizes });
+}
+
 function multiHeadAttention(ctx: NodeContext): readonly Value[] {
   for (const name of ['past_sequence_length', 'cache_indirection'])
     if (ctx.find(name)) ctx.unsupported(`the operand '${name}'`);
   const [query, ownKey, ownValue] = separate(ctx, ctx.attr.int('num_heads', 0));
   if (!query || !ownKey || !ownValue) return ctx.unsupported('query, key and value in one tensor');
+  if (ctx.attr.flag('unidirectional')) checkLengths(query, ownKey);
   const key = behind(ctx, ctx.find('past_key'), ownKey);
   const value = behind(ctx, ctx.find('past_value'), ownValue);
   const mask = ctx.find('key_padding_mask');

@@ -73,6 +73,9 @@ function turned(ctx: NodeContext, x: Value, name: 'A' | 'B'): Value {
 
 /** α·A·B */
 function fusedMatMul(ctx: NodeContext): Value {
+  // ONNX Runtime reads the elements of A in their own order there, as if A had the shape of its transpose
+  if (ctx.attr.flag('transA') && ctx.get('A').type.shape.length > 1 && ctx.get('B').type.shape.length === 1)
+    ctx.unsupported('a transposed matrix times a vector');
   const [a, b] = [turned(ctx, ctx.get('A'), 'A'), turned(ctx, ctx.get('B'), 'B')];
   const product = ctx.emit(nnMatmul, { a, b });
   const alpha = ctx.attr.float('alpha', 1);

@@ -5,6 +5,7 @@ import {
   nnAdd,
   nnAnd,
   nnConcat,
+  nnEqual,
   nnExpand,
   nnGather,
   nnGatherNd,
@@ -16,6 +17,7 @@ import {
   nnSoftmax,
   nnSub,
   nnWhere,
+  tensor,
   type Value,
 } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
@@ -43,6 +45,21 @@ function separate(ctx: NodeContext, heads: number, shared: number): readonly [Va
   const all = byHead(ctx, q, heads + 2 * shared);
   const [first, second] = [heads, heads + shared];
   return [part(ctx, all, 1, 0, first), part(ctx, all, 1, first, second), part(ctx, all, 1, second, second + shared)];
+}
+
+/**
+ * The positions that `ids` [N, S] tells. ONNX Runtime reads the first of them alone for a prompt, whose new positions are all there are,
+ * and counts from it, in all of the batch.
+ */
+function placesOf(ctx: NodeContext, ids: Value, query: Value, total: Dim): Value {
+  const s = query.type.shape[2];
+  if (typeof s === 'number' && typeof total === 'number' && s !== total) return ids;
+  const zero = ctx.constant(tensor('s64', [0], [1]), 'zero');
+  const first = [0, 1].reduce((x, axis) => ctx.emit(nnGather, { x, indices: zero }, { axis }), ids);
+  const counted = sum(ctx, first, ctx.reshape(positions(ctx, s, 's64'), [1, s]));
+  if (s === total) return counted;
+  const isPrompt = ctx.emit(nnEqual, { a: sizeOf(ctx, query, 2), b: ctx.get('total_sequence_length') });
+  return ctx.emit(nnWhere, { cond: isPrompt, a: counted, b: ids });
 }
 
 interface Cache {
@@ -105,9 +122,10 @@ function groupQueryAttention(ctx: NodeContext): readonly Value[] {
   const { before, places } = cacheOf(ctx, k, pastKey, total);
   const [n, , s] = q.type.shape;
   const own = sum(ctx, before, ctx.reshape(positions(ctx, s), [1, s]));
+  const ids = ctx.find('position_ids');
+  const rows = ids ? placesOf(ctx, ids, q, total) : own;
   const turned = (x: Value) => {
     if (!ctx.attr.flag('do_rotary')) return x;
-    const rows = ctx.find('position_ids') ?? own;
     const [cosines, sines] = [ctx.get('cos_cache'), ctx.get('sin_cache')];
     return rotated(ctx, x, 2, { cosines, sines, rows, interleaved: ctx.attr.flag('rotary_interleaved') });
   };

@@ -1,0 +1,71 @@
+/**
+ * Forms of operators of com.microsoft that ONNX Runtime computes and unskew does not: one node is carried, whatever the form, and the
+ * file is read.
+ */
+import { describe, expect, it } from 'vitest';
+import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { expectCarried, type Form, floats, modelOf } from './one_operator.ts';
+
+const [batch, length, width, heads] = [2, 5, 16, 4];
+const f32: Form['outputs'] = ['f32'];
+
+describe('MultiHeadAttention in one direction', () => {
+  const size = width / heads;
+  // the last query of ONNX Runtime sees all keys, those before it see as many as there were before, and their own
+  for (const past of [0, 2])
+    for (const [query, own] of [
+      [2, 3],
+      [3, 2],
+    ])
+      it(`carries ${own} keys behind ${past} for ${query} queries`, () => {
+        const cache = () => floats([batch, heads, past, size]);
+        const rows = [query, own, own].map((count) => floats([batch, count, width]));
+        return expectCarried(
+          {
+            op: 'MultiHeadAttention',
+            attrs: { num_heads: heads, unidirectional: 1 },
+            operands: past > 0 ? [...rows, undefined, undefined, undefined, cache(), cache()] : rows,
+            computed: 8,
+            outputs: past > 0 ? ['f32', 'f32', 'f32'] : f32,
+          },
+          /another number of keys/,
+        );
+      });
+  it('carries numbers of queries and keys that only the run knows', () => {
+    const rows = [3, 2, 2].map((count) => floats([batch, count, width]));
+    const open = { 0: [batch, 'S', width], 1: [batch, 'L', width], 2: [batch, 'L', width] };
+    const attrs = { num_heads: heads, unidirectional: 1 };
+    const form: Form = { op: 'MultiHeadAttention', attrs, operands: rows, open, computed: 3, outputs: f32 };
+    return expectCarried(form, /another number of keys/);
+  });
+});
+
+describe('Attention', () => {
+  it('carries keys and values of different widths in one output, which ONNX Runtime does not fill', () => {
+    const form: Form = {
+      op: 'Attention',
+      attrs: { num_heads: heads, qkv_hidden_sizes: [16, 16, 8] },
+      operands: [floats([batch, length, width]), floats([width, 40]), floats([40])],
+      computed: 1,
+      outputs: ['f32', 'f32'],
+      isDefined: (output) => output === 0,
+    };
+    return expectCarried(form, /different widths/);
+  });
+  it('carries shapes that its parts do not take, whoever is right about them', () => {
+    const operands = [floats([batch, length, width]), floats([width + 1, 48]), floats([48])];
+    const { bytes } = modelOf({ op: 'Attention', attrs: { num_heads: heads }, operands, computed: 1, outputs: f32 });
+    const reason = expect.stringContaining('nn.matmul');
+    expect(importOnnx(bytes).origin?.unsupported).toMatchObject([{ operator: 'com.microsoft.Attention', reason }]);
+  });
+});
+
+it('carries a FusedMatMul of a transposed matrix and a vector, which ONNX Runtime does not transpose', async () => {
+  for (const shape of [
+    [6, 3],
+    [2, 6, 3],
+  ]) {
+    const operands = [floats(shape), floats([6])];
+    await expectCarried({ op: 'FusedMatMul', attrs: { transA: 1 }, operands, computed: 2, outputs: f32 }, /vector/);
+  }
+});
