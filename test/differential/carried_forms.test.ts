@@ -4,6 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { tensor } from '../../src/ir/index.ts';
 import { expectCarried, type Form, floats, modelOf } from './one_operator.ts';
 
 const [batch, length, width, heads] = [2, 5, 16, 4];
@@ -40,6 +41,21 @@ describe('MultiHeadAttention in one direction', () => {
   });
 });
 
+it('carries MultiHeadAttention with a past whose present nobody asks for', () => {
+  const rows = [0, 1, 2].map(() => floats([batch, length, width]));
+  const cache = () => floats([batch, heads, 3, width / heads]);
+  return expectCarried(
+    {
+      op: 'MultiHeadAttention',
+      attrs: { num_heads: heads },
+      operands: [...rows, undefined, undefined, undefined, cache(), cache()],
+      computed: 8,
+      outputs: f32,
+    },
+    /not asked for/,
+  );
+});
+
 describe('Attention', () => {
   it('carries keys and values of different widths in one output, which ONNX Runtime does not fill', () => {
     const form: Form = {
@@ -68,4 +84,49 @@ it('carries a FusedMatMul of a transposed matrix and a vector, which ONNX Runtim
     const operands = [floats(shape), floats([6])];
     await expectCarried({ op: 'FusedMatMul', attrs: { transA: 1 }, operands, computed: 2, outputs: f32 }, /vector/);
   }
+});
+
+describe('widths that only the run knows', () => {
+  const rows = [0, 1, 2].map(() => floats([batch, length, width]));
+  const forms: Record<string, Form> = {
+    'of queries': {
+      op: 'MultiHeadAttention',
+      attrs: { num_heads: heads },
+      operands: rows,
+      open: { 0: [batch, length, 'W'], 1: [batch, length, 'W'], 2: [batch, length, 'W'] },
+      computed: 3,
+      outputs: f32,
+    },
+    'of weights': {
+      op: 'Attention',
+      attrs: { num_heads: heads },
+      operands: [rows[0], floats([width, 3 * width]), floats([3 * width])],
+      open: { 1: [width, 'W'], 2: ['W'] },
+      computed: 3,
+      outputs: f32,
+    },
+    'of heads that are turned': {
+      op: 'RotaryEmbedding',
+      attrs: {},
+      operands: [floats([batch, length, 32]), tensor('s64', [1], [1]), floats([20, 4]), floats([20, 4])],
+      open: { 0: [batch, length, 'W'] },
+      computed: 2,
+      outputs: f32,
+    },
+    'of queries, keys and values in one tensor': {
+      op: 'GroupQueryAttention',
+      attrs: { num_heads: 2, kv_num_heads: 1 },
+      operands: [
+        floats([1, length, 64]),
+        ...Array(4).fill(undefined),
+        tensor('s32', [length - 1], [1]),
+        tensor('s32', [length], [1]),
+      ],
+      open: { 0: [1, length, 'W'] },
+      computed: 6,
+      outputs: ['f32', 'f32', 'f32'],
+    },
+  };
+  for (const [name, form] of Object.entries(forms))
+    it(`are carried: ${name}`, () => expectCarried(form, /as far as sizes are known/));
 });

@@ -3,13 +3,14 @@ import { nnAdd, nnConcat, nnMatmul, nnMul, qnnMatmul, type Value } from '../../.
 import { Unsupported } from '../../kit/unsupported.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { addedMask, addedOrder, attended, behind, byHead, part, scoresOf } from './attention_parts.ts';
+import { addedMask, addedOrder, attended, behind, byHead, misfit, part, scoresOf } from './attention_parts.ts';
 import { scaled } from './requantize.ts';
 
 /** The numbers of columns of query, key and value. */
 function widthsOf(ctx: NodeContext, w: Value, heads: number): readonly number[] {
   const width = w.type.shape.at(-1);
-  const given = ctx.attr.ints('qkv_hidden_sizes') ?? Array(3).fill(Number(width) / 3);
+  if (typeof width !== 'number') return misfit(ctx, [width], `weights of shape [${w.type.shape}] for ${heads} heads`);
+  const given = ctx.attr.ints('qkv_hidden_sizes') ?? Array(3).fill(width / 3);
   const fits = given.length === 3 && given[0] === given[1] && given[0] + given[1] + given[2] === width;
   if (!fits || heads < 1 || given.some((size) => size % heads !== 0))
     return ctx.refuse(`${heads} heads of [${given}] columns of weights of shape [${w.type.shape}]`, 'U2005');
@@ -98,6 +99,9 @@ function multiHeadAttention(ctx: NodeContext): readonly Value[] {
   const [query, ownKey, ownValue] = separate(ctx, ctx.attr.int('num_heads', 0));
   if (!query || !ownKey || !ownValue) return ctx.unsupported('query, key and value in one tensor');
   if (ctx.attr.flag('unidirectional')) checkLengths(query, ownKey);
+  // ONNX Runtime leaves out the past whose present nobody asks for
+  if (['past_key', 'past_value'].some((name, i) => ctx.find(name) && !ctx.wants(i + 1)))
+    ctx.unsupported('past keys and values whose present ones are not asked for');
   const key = behind(ctx, ctx.find('past_key'), ownKey);
   const value = behind(ctx, ctx.find('past_value'), ownValue);
   const mask = ctx.find('key_padding_mask');

@@ -20,16 +20,23 @@ import {
   subDims,
   type Value,
 } from '../../../ir/index.ts';
+import { Unsupported } from '../../kit/unsupported.ts';
 import type { NodeContext } from '../node_context.ts';
 
 /** The least float, which ONNX Runtime puts where a position may not look. */
 const LEAST = -3.4028234663852886e38;
 
+/** Says no to sizes that do not fit: the model is wrong where all of them are known; else it may be right, and the run knows. */
+export function misfit(ctx: NodeContext, sizes: readonly (Dim | undefined)[], message: string): never {
+  if (sizes.every((size) => typeof size === 'number')) return ctx.refuse(message, 'U2005');
+  throw new Unsupported(`${message}, as far as sizes are known`, { dependsOnSizes: true });
+}
+
 /** [N, S, heads·size] → [N, heads, S, size] */
 export function byHead(ctx: NodeContext, x: Value, heads: number): Value {
   const [n, s, hidden] = x.type.shape;
   if (x.type.shape.length !== 3 || typeof hidden !== 'number' || heads < 1 || hidden % heads !== 0)
-    return ctx.refuse(`[${x.type.shape}] does not divide into ${heads} heads`, 'U2005');
+    return misfit(ctx, [hidden], `[${x.type.shape}] does not divide into ${heads} heads`);
   return ctx.transpose(ctx.reshape(x, [n, s, heads, hidden / heads]), [0, 2, 1, 3]);
 }
 
@@ -100,7 +107,7 @@ export function groupedProduct(ctx: NodeContext, a: Value, b: Value): Value {
   const [, shared, , t] = b.type.shape;
   if (heads === shared) return ctx.emit(nnMatmul, { a, b });
   if (typeof heads !== 'number' || typeof shared !== 'number' || heads % shared !== 0)
-    return ctx.refuse(`${heads} heads do not share ${shared}`, 'U2005');
+    return misfit(ctx, [heads, shared], `${heads} heads do not share ${shared}`);
   const rows = ctx.reshape(a, [n, shared, mulDims(s, heads / shared), k]);
   return ctx.reshape(ctx.emit(nnMatmul, { a: rows, b }), [n, heads, s, t]);
 }

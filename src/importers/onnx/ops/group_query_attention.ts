@@ -22,7 +22,17 @@ import {
 } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { besideHeads, byHead, capped, filtered, groupedProduct, part, positions, scoresOf } from './attention_parts.ts';
+import {
+  besideHeads,
+  byHead,
+  capped,
+  filtered,
+  groupedProduct,
+  misfit,
+  part,
+  positions,
+  scoresOf,
+} from './attention_parts.ts';
 import { rotated } from './rotary.ts';
 
 const sum = (ctx: NodeContext, a: Value, b: Value): Value => ctx.emit(nnAdd, { a, b });
@@ -38,9 +48,10 @@ function separate(ctx: NodeContext, heads: number, shared: number): readonly [Va
   if (k && v) return [byHead(ctx, q, heads), byHead(ctx, k, shared), byHead(ctx, v, shared)];
   const width = q.type.shape[2];
   if (k || v || typeof width !== 'number' || width % (heads + 2 * shared) !== 0)
-    return ctx.refuse(
+    return misfit(
+      ctx,
+      [width],
       `[${q.type.shape}] does not divide into ${heads} heads and ${shared} for keys and values`,
-      'U2005',
     );
   const all = byHead(ctx, q, heads + 2 * shared);
   const [first, second] = [heads, heads + shared];

@@ -2,7 +2,7 @@
 import { type Dim, nnAdd, nnConcat, nnGather, nnMul, nnSlice, nnSub, type Value } from '../../../ir/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { part, positions } from './attention_parts.ts';
+import { misfit, part, positions } from './attention_parts.ts';
 
 interface Angles {
   /** [max positions, pairs], or [N, S, pairs] when there are no `positions`. */
@@ -22,7 +22,7 @@ export function rotated(ctx: NodeContext, x: Value, axis: 1 | 2, { cosines, sine
   const [n, ...rest] = x.type.shape;
   const size = rest[2];
   if (typeof pairs !== 'number' || typeof size !== 'number' || 2 * pairs > size)
-    return ctx.refuse(`${pairs} pairs in heads of size ${size}`, 'U2005');
+    return misfit(ctx, [pairs, size], `${pairs} pairs in heads of size ${size}`);
   const spread = (table: Value) => {
     const rank = rows ? 2 : 3;
     if (table.type.shape.length !== rank || table.type.shape.at(-1) !== pairs || (rows && rows.type.shape.length !== 2))
@@ -67,7 +67,7 @@ function turnedHeads(ctx: NodeContext, x: Value, heads: Dim, angles: Angles): Va
     heads < 1 ||
     hidden % heads !== 0
   )
-    return ctx.refuse(`[${shape}] does not divide into ${heads} heads`, 'U2005');
+    return misfit(ctx, [hidden, heads], `[${shape}] does not divide into ${heads} heads`);
   return ctx.reshape(rotated(ctx, ctx.reshape(x, [n, s, heads, hidden / heads]), 1, angles), shape);
 }
 
@@ -108,7 +108,9 @@ function microsoft(ctx: NodeContext): Value {
   if (width !== 0 && width !== 2 * pairs)
     ctx.refuse(`rotary_embedding_dim is ${width}, the cache has ${pairs} columns`, 'U2005', { input: 'cos_cache' });
   // a size of heads that is not told is that of all pairs
-  const heads = width > 0 ? ctx.attr.int('num_heads', 0) : Number(shape.at(-1)) / (2 * pairs);
+  const hidden = shape.at(-1);
+  if (typeof hidden !== 'number') return misfit(ctx, [hidden], `heads in [${shape}]`);
+  const heads = width > 0 ? ctx.attr.int('num_heads', 0) : hidden / (2 * pairs);
   return turnedHeads(ctx, x, heads, angles);
 }
 
