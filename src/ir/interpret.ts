@@ -4,6 +4,7 @@
  */
 import { assert, fail, withLocation } from '../diagnostics/index.ts';
 import type { ITensor } from '../tensors/index.ts';
+import { hasBodies } from './bodies.ts';
 import { inferTypes } from './builder.ts';
 import type { RunBody } from './define_op.ts';
 import { constantOf, type Graph, type Node } from './graph.ts';
@@ -13,8 +14,8 @@ import { learnSizes } from './open_sizes.ts';
 import { opaqueOp } from './ops/opaque.op.ts';
 import { topologicalOrder } from './order.ts';
 import { ForeignBuffers } from './owned_results.ts';
-import { bindAttrs, specialize } from './specialize.ts';
-import { formatType, isStaticType, type ValueId } from './types.ts';
+import { bindNode, specialize } from './specialize.ts';
+import { formatType, isStaticType, type TensorType, type ValueId } from './types.ts';
 
 export type Feeds = Readonly<Record<string, ITensor>>;
 
@@ -55,10 +56,9 @@ export function evaluateGraph(graph: Graph, feeds: Feeds, { observe }: Interpret
   const sizes = new Map<string, number>();
   for (const id of graph.inputs) learnSizes(sizes, graph.values[id].type.shape, feeds[id].shape);
   for (const node of order) {
-    const results = evaluateNode(
-      sizes.size === 0 ? node : { ...node, attrs: bindAttrs(opOf(node), node.attrs, sizes) },
-      node.operands.map((id) => (id === null ? null : valueAt(id))),
-    );
+    const operands = node.operands.map((id) => (id === null ? null : valueAt(id)));
+    const isBound = sizes.size === 0 && !hasBodies(node);
+    const results = evaluateNode(isBound ? node : bindNode(graph, node, operands.map(typeOfTensor), sizes), operands);
     observe?.(node, results);
     node.results.forEach((id, i) => {
       values.set(id, results[i]);
@@ -80,12 +80,7 @@ export function evaluateNode(
   operands: readonly (ITensor | null)[],
 ): readonly ITensor[] {
   const op = opOf(node);
-  const types = inferTypes(
-    op,
-    operands.map((t) => t && { dtype: t.dtype, shape: t.shape }),
-    node.attrs,
-    node.loc,
-  );
+  const types = inferTypes(op, operands.map(typeOfTensor), node.attrs, node.loc);
   const known = types.filter(isStaticType);
   const isOpen = op === opaqueOp || op.openSize !== undefined || op.traits.includes('bodies');
   if (known.length < types.length && !isOpen) {
@@ -106,11 +101,22 @@ export function evaluateNode(
   return Array.isArray(result) ? result : [result as ITensor];
 }
 
+const typeOfTensor = (tensor: ITensor | null): TensorType | null =>
+  tensor && { dtype: tensor.dtype, shape: tensor.shape };
+
 /** A body at the sizes of its feeds. @throws UnskewError U4001 for a feed that does not fit */
-export function bodyAt(body: Graph, feeds: Feeds): Graph {
-  const bindings = checkFeeds(body, feeds);
+export const bodyAt = (body: Graph, feeds: Feeds): Graph =>
+  specialize(
+    body,
+    bodySizes(body, feeds),
+    new Map(body.inputs.map((id) => [id, typeOfTensor(feeds[id]) as TensorType])),
+  );
+
+/** The sizes in the types of inputs of a body. A known size may be another one: see body_types.ts. */
+export function bodySizes(body: Graph, feeds: Feeds): Map<string, number> {
+  const bindings = checkFeeds(body, feeds, { isBody: true });
   for (const id of body.inputs) learnSizes(bindings, body.values[id].type.shape, feeds[id].shape);
-  return specialize(body, bindings);
+  return bindings;
 }
 
 /** Operands by their declared names. */
@@ -136,7 +142,7 @@ function usesOf(graph: Graph, order: readonly Node[]): Map<ValueId, number> {
 }
 
 /** Refuses feeds that do not fit the graph's inputs; returns the sizes of the symbols they bind. */
-export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
+export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}): Map<string, number> {
   const bindings = new Map<string, number>();
   const inputs = new Set<string>(graph.inputs);
   for (const name of Object.keys(feeds)) {
@@ -152,7 +158,7 @@ export function checkFeeds(graph: Graph, feeds: Feeds): Map<string, number> {
     if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) fail('U4001', expected, { input: id });
     type.shape.forEach((dim, axis) => {
       const size = feed.shape[axis];
-      const known = typeof dim === 'number' ? dim : (bindings.get(dim) ?? size);
+      const known = typeof dim !== 'number' ? (bindings.get(dim) ?? size) : isBody ? size : dim;
       if (known !== size)
         fail('U4001', typeof dim === 'number' ? expected : `${expected}, and ${dim} is ${known} elsewhere`, {
           input: id,

@@ -1,6 +1,6 @@
 /** The sessions of one graph at all sizes that it meets. */
 import { type Backend, type BodyProgram, type Fallback, type NodeTime, PlanFamilies } from '../codegen/index.ts';
-import { bodyAt, checkFeeds, type Feeds, type Graph, type ITensor, learnSizes, symbolsIn } from '../ir/index.ts';
+import { bindDim, bodyAt, bodySizes, type Feeds, type Graph, type ITensor, symbolsIn } from '../ir/index.ts';
 import { Executable } from './executable.ts';
 
 /** Sets of sizes whose sessions are kept. */
@@ -80,10 +80,12 @@ function sizesOf(
   graph: Graph,
   feeds: Feeds,
 ): { readonly symbols: ReadonlyMap<string, number>; readonly isWhole: boolean } {
-  const known = checkFeeds(graph, feeds);
-  const dims = graph.inputs.flatMap((id) => graph.values[id].type.shape);
-  for (const id of graph.inputs) learnSizes(known, graph.values[id].type.shape, feeds[id].shape);
-  const names = new Set(dims.flatMap(symbolsIn));
+  const known = bodySizes(graph, feeds);
+  const names = new Set(graph.inputs.flatMap((id) => graph.values[id].type.shape).flatMap(symbolsIn));
   const symbols = new Map([...names].flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])));
-  return { symbols, isWhole: symbols.size === names.size };
+  // at the size 0 of a symbol others may follow than the types say
+  const isWhole = graph.inputs.every((id) =>
+    graph.values[id].type.shape.every((dim, axis) => bindDim(dim, symbols) === feeds[id].shape[axis]),
+  );
+  return { symbols, isWhole };
 }

@@ -123,10 +123,11 @@ function importLoop(node: OnnxNode, [trip, cond, ...initial]: readonly (Value | 
   if (body.inputs.length !== carried.length + 2 || body.outputs.length <= carried.length)
     throw new Unsupported(`a body of ${body.inputs.length} inputs and ${body.outputs.length} outputs`);
   // a size that a turn changes is open in the next reading, until none does
+  const opened = new Set<Dim>();
   let types: readonly TensorType[] = carried;
   let known = understood(site.read(body, own(types)));
   for (;;) {
-    const next = widened(types, outputsOf(known.graph).slice(1), site);
+    const next = widened(types, outputsOf(known.graph).slice(1), site, opened);
     if (next === undefined) break;
     types = next;
     known = understood(site.read(body, own(types)));
@@ -154,6 +155,7 @@ function widened(
   types: readonly TensorType[],
   outputs: readonly TensorType[],
   { openSymbol }: ControlSite,
+  opened: Set<Dim>,
 ): readonly TensorType[] | undefined {
   let isChanged = false;
   const next = types.map((type, i): TensorType => {
@@ -162,18 +164,17 @@ function widened(
       throw new Unsupported(`a turn makes ${formatType(outputs[i])} of ${formatType(type)}`);
     if (sameShape(shape, type.shape)) return type;
     const wide = type.shape.map((dim, axis) => {
-      // an open size may be another one in the next turn
-      if (dim === shape[axis] || isOpen(dim)) return dim;
+      // what this loop opened may be another size in the next turn; an open size of the graph around it may not
+      if (dim === shape[axis] || opened.has(dim)) return dim;
       isChanged = true;
-      return openSize(openSymbol());
+      const open = openSize(openSymbol());
+      opened.add(open);
+      return open;
     });
     return { dtype, shape: wide };
   });
   return isChanged ? next : undefined;
 }
-
-/** Names of open symbols have points, those of the model have none. */
-const isOpen = (dim: Dim): boolean => symbolsIn(dim).some((symbol) => symbol.includes('.'));
 
 /** The number of turns where it is known before. */
 function turnsOf(
