@@ -285,6 +285,24 @@ describe('faults', () => {
   });
 });
 
+it('a product of no terms is 0, which ONNX Runtime leaves open', async () => {
+  const model = await compile(
+    writeModel({
+      inputs: [
+        { name: 'a', type: 'float32', dims: [3, 0] },
+        { name: 'b', type: 'float32', dims: [0, 2] },
+      ],
+      outputs: [{ name: 'y', type: 'float32' }],
+      nodes: [{ op: 'MatMul', inputs: ['a', 'b'], outputs: ['y'] }],
+    }),
+  );
+  const empty = (dims: number[]) => ({ type: 'float32', dims, data: new Float32Array(0) }) as const;
+  const { y } = await model.run({ a: empty([3, 0]), b: empty([0, 2]) });
+  expect([...y.data]).toEqual(Array(6).fill(0));
+  expect(model.fallbacks.map(({ backend }) => backend)).toEqual(['reference']);
+  model.dispose();
+});
+
 it('a file of versions that ONNX Runtime does not read yet', async () => {
   const bytes = writeModel({
     inputs: [{ name: 'x', type: 'float32', dims: [2, 2] }],

@@ -74,6 +74,9 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
       if (traits.includes('quantized') || traits.includes('bodies') || level !== undefined)
         return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
+      // of a product of no terms it leaves the sums as memory had them
+      const isEmpty = border.some((id) => graph.values[id].type.shape.includes(0));
+      if (isEmpty && !isOp(node, opaqueOp)) return 'an empty tensor';
       const isWithin = (id: ValueId) =>
         isStoredType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
       const foreign = border.find((id) => !crosses(graph.values[id].type.dtype) && !isWithin(id));
