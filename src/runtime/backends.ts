@@ -71,7 +71,11 @@ export function openOrder(
   const all: readonly [Backend, ...Backend[]] = [
     host,
     control(host, (body) => new Body(body, () => all)),
-    later(host, (graph) => new Body(graph, () => all.filter(({ name }) => name !== 'later'))),
+    later(
+      host,
+      (graph) => new Body(graph, () => all.filter(({ name }) => name !== 'later')),
+      others.includes('onnxruntime'),
+    ),
     ...opened,
     ...(order.includes('reference') ? [] : [reference(host)]),
   ];

@@ -196,3 +196,33 @@ it('a size that nothing tells is refused by name and place', () => {
   expect(location.node).toBe('Range_7');
   expect(hint).toContain('--shape NAME=SIZES');
 });
+
+it('a convolution over an axis of such a size has no plan for each size where ONNX Runtime takes it', async () => {
+  const bytes = writeModel({
+    inputs: [{ name: 'x', type: 'float32', dims: [1, 8] }],
+    outputs: [{ name: 'y' }],
+    initializers: [
+      { name: 'zero', tensor: tensor('f32', [0], []) },
+      { name: 'w', tensor: tensor('f32', [1, 2, 3], [1, 1, 3]) },
+      { name: 'line', tensor: tensor('s64', [1n, 1n, -1n], [3]) },
+    ],
+    nodes: [
+      node('Greater', ['x', 'zero'], ['positive']),
+      node('NonZero', ['positive'], ['at']),
+      node('Transpose', ['at'], ['where'], { perm: [1, 0] }),
+      node('GatherND', ['x', 'where'], ['v']),
+      node('Reshape', ['v', 'line'], ['row']),
+      node('Conv', ['row', 'w'], ['y'], { pads: [1, 1] }),
+    ],
+    opsets: { '': 17 },
+  });
+  for (const backends of [['onednn'], ['onednn', 'onnxruntime']] as const) {
+    const model = await compile(bytes, { backends, threads: 1 });
+    const { y } = model.runSync({
+      x: { type: 'float32', data: Float32Array.of(1, 2, 4, -1, -1, -1, -1, -1), dims: [1, 8] },
+    });
+    expect([...y.data]).toEqual([8, 17, 10]);
+    expect(model.fallbacks.some(({ op }) => op === 'nn.conv')).toBe(backends.length > 1);
+    model.dispose();
+  }
+});
