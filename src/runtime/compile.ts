@@ -24,6 +24,8 @@ export async function compile(source: Graph | string | Uint8Array, options: Comp
   const { kernels } = options;
   if (kernels !== undefined && !kernelChoices.includes(kernels))
     fail('U4002', `'${kernels}' is not a choice of kernels`, {}, `one of: ${kernelChoices.join(', ')}`);
+  if (typeof source !== 'string' && (typeof source !== 'object' || source === null))
+    fail('U4002', `the model should be a path, bytes or a graph, but is ${source}`);
   const path = typeof source === 'string' ? resolve(source) : '';
   const elsewhere = compiledElsewhere(source, options);
   elsewhere?.catch(() => undefined); // it is awaited once the rest is loaded

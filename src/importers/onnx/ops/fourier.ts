@@ -1,5 +1,5 @@
 /**
- * Discrete Fourier transforms as products with matrices of cosines and sines, in binary64:
+ * Discrete Fourier transforms as products with matrices of cosines and sines:
  *
  *   y[k] = s·Σ_t x[t]·e^(∓2πi·tk/N),   − and s = 1 forward, + and s = 1/N backward.
  *
@@ -62,8 +62,9 @@ function transformed(ctx: NodeContext, x: Value, transform: Transform): Value {
   const [count, parts] = resultOf(transform);
   const rows = transform.samples * transform.parts;
   if (rows * count * parts > MOST_ELEMENTS) return ctx.unsupported(`a transform of ${transform.length} samples`);
-  const matrix = ctx.constant(tensor('f64', matrixOf(transform), [rows, count * parts]), 'transform');
-  return ctx.castAs(ctx.emit(nnMatmul, { a: ctx.cast(x, 'f64'), b: matrix }), x.type.dtype);
+  const dtype = x.type.dtype === 'f64' ? 'f64' : 'f32';
+  const matrix = ctx.constant(tensor(dtype, matrixOf(transform), [rows, count * parts]), 'transform');
+  return ctx.castAs(ctx.emit(nnMatmul, { a: ctx.cast(x, dtype), b: matrix }), x.type.dtype);
 }
 
 const partsOf = (ctx: NodeContext, size: unknown): number =>
