@@ -27,6 +27,7 @@ import {
   opaqueOp,
   opOf,
   productKind,
+  qnnBlockDequantize,
   qnnBlockMatmul,
   qnnDequantize,
   qnnDynamicLstm,
@@ -166,6 +167,8 @@ function isLegal(graph: Graph, node: Node, target: Target): boolean {
   return capabilities.sourceZeroPoint && zw === undefined && constantOf(graph, zx)?.data.length === 1;
 }
 
+const dequantizing: ReadonlySet<string> = new Set([qnnDequantize.name, qnnBlockDequantize.name]);
+
 /** The zero point with which an operand of a float product was dequantized, behind any movement. */
 function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): ValueId | undefined {
   const queue = [id];
@@ -174,7 +177,7 @@ function zeroPointBehind(editor: GraphEditor, id: ValueId | null | undefined): V
     const node = value ? editor.producer(value) : undefined;
     if (node === undefined) continue;
     const operator = isOp(node, opaqueOp) ? node.attrs.operator : node.op;
-    if (operator === qnnDequantize.name || isCarriedDequantize(operator)) {
+    if (dequantizing.has(operator) || isCarriedDequantize(operator)) {
       const zero = node.operands[2];
       if (isZeroPoint(editor.base, zero)) return zero;
     } else if (operator === nnCast.name || opOf(node).traits.includes('movement') || isCarriedMovement(operator))

@@ -44,7 +44,7 @@ function spelledOut(node: Node): Applied {
   const product = isOp(node, dnnlScaledConv) ? qnnConv : qnnMatmul;
   const [x, w, , zx, zw] = node.operands; // the scale stands behind the required operands of the product
   const sum = apply(product, [x, w, zx, zw], own);
-  const scaled = apply(nnMul, [apply(nnCast, [sum], { to: 'f32' }), scale]);
+  const scaled = apply(nnMul, [apply(nnCast, [sum], { to: 'f32', saturate: true }), scale]);
   const shifted = offset === undefined ? scaled : apply(nnAdd, [scaled, offset]);
   if (activation === 'none') return shifted;
   return activation === 'relu' ? apply(nnRelu, [shifted]) : apply(nnClip, [shifted], { min, max });

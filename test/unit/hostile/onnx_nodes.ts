@@ -142,6 +142,8 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
   GRU: { inputs: ['x3', 'g3', 'rg3'], attrs: { hidden_size: 2 } },
   NonMaxSuppression: { inputs: ['boxes', 'scores', 'scalar'], attrs: {} },
   GridSample: { inputs: ['x4', 'points'], attrs: {} },
+  DFT: { inputs: ['points'], attrs: {}, opset: 20 },
+  STFT: { inputs: ['x2', 'scalar', 'c'], attrs: {} },
   Col2Im: { inputs: ['folded', 'image', 'block'], attrs: {}, opset: 18 },
   TopK: { inputs: ['x2', 'one'], attrs: {} },
   Scatter: { inputs: ['x2', 'row', 'pair'], attrs: {}, opset: 10 },
