@@ -1,7 +1,8 @@
 /** Compares outputs with the expected ones. */
 
+import { float8ToNumber } from '../../src/numerics/float8.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../src/numerics/half.ts';
-import { dtypes } from '../../src/tensors/dtype.ts';
+import { dtypes, isFloat8 } from '../../src/tensors/dtype.ts';
 import type { ITensor } from '../../src/tensors/tensor.ts';
 import { isWithin, type Tolerance } from '../support/jsonl.ts';
 import type { Expectation } from './cases.ts';
@@ -33,8 +34,9 @@ export function difference(
   return sameArgmax ? argmaxDifference(actual, tensor) : undefined;
 }
 
-/** Element i as a number, 16-bit floats decoded. */
+/** Element i as a number, floats of 16 and 8 bits decoded. */
 function valuesOf({ dtype, data }: ITensor): (i: number) => number {
+  if (isFloat8(dtype)) return (i) => float8ToNumber(dtype, Number(data[i]));
   const decode = dtype === 'f16' ? halfToNumber : dtype === 'bf16' ? bfloat16ToNumber : Number;
   return (i) => decode(data[i] as number);
 }

@@ -1,10 +1,12 @@
 /** Single-node cases of the corpus (ort-vectors/*.jsonl), one JSON object per line. */
 
+import { numberToFloat8 } from '../../src/numerics/float8.ts';
 import { numberToBfloat16, numberToHalf } from '../../src/numerics/half.ts';
 import {
   type DType,
   dtypeOfOnnxName,
   dtypes,
+  isFloat8,
   isInteger,
   isPackedType,
   newArray,
@@ -112,6 +114,7 @@ function fill(dtype: DType, values: readonly (number | string)[]): ITensor['data
     if (array instanceof BigInt64Array || array instanceof BigUint64Array) array[i] = BigInt(x);
     else if (dtype === 'f16') array[i] = numberToHalf(x);
     else if (dtype === 'bf16') array[i] = numberToBfloat16(x);
+    else if (isFloat8(dtype)) array[i] = numberToFloat8(dtype, Number(x), true);
     else array[i] = x;
     const fits = !isInteger(dtype) || (x >= dtypes[dtype].min && x <= dtypes[dtype].max);
     if (!fits) throw new RangeError(`${x} is not of type ${dtype}`);
