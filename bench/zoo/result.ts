@@ -80,7 +80,7 @@ export interface BlocksRow {
   readonly threads: number;
   readonly ms: number;
   readonly ratio: Ratio;
-  /** Of processes with one engine alone, on one thread: ours and that of ONNX Runtime. */
+  /** The peaks of two processes on one thread: one with unskew alone, one with ONNX Runtime alone. */
   readonly peakKiB: readonly [number, number];
 }
 
@@ -119,7 +119,7 @@ export interface PartsRow {
   readonly borderMicroseconds: number;
   readonly insideMs: number;
   readonly ms: number;
-  /** Of ONNX Runtime alone. */
+  /** The time of ONNX Runtime alone. */
   readonly runtimeMs: number;
   readonly outputs: string;
 }

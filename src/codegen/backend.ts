@@ -104,6 +104,6 @@ export interface NodeTime {
   readonly node: string;
   readonly op: string;
   readonly microseconds: number;
-  /** Of these, to hand inputs to another runtime and to take its results. */
+  /** The part of them that it takes to hand inputs to another runtime and to take its results. */
   readonly border?: number;
 }

@@ -29,11 +29,11 @@ export interface Place {
 
 /** The plan of the model on one kind of machine. */
 export interface ReadyPart {
-  /** Of the machine, the kernels and the code that plans. */
+  /** Names the machine, the kernels and the code that planned. */
   readonly key: string;
   /** JSON. */
   readonly plan: Section;
-  /** Where the last section ends. */
+  /** The offset behind the last section. */
   readonly end: number;
 }
 
@@ -60,7 +60,7 @@ export interface Source {
 /** Appends sections, each aligned. */
 export class Sections {
   readonly #payload: { readonly bytes: Uint8Array; readonly offset: number }[] = [];
-  /** Where the last one ends. */
+  /** The offset behind the last section. */
   end = 0;
 
   add(bytes: Uint8Array): Section {

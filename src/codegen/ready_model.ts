@@ -32,7 +32,7 @@ interface Crossing extends StaticType {
 }
 
 export interface ReadyModel {
-  /** Of the machine, the kernels and the code that plans. */
+  /** Names the machine, the kernels and the code that planned. */
   readonly key: string;
   readonly graph: Graph;
   /** In the order of the session. */

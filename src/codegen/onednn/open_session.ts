@@ -20,7 +20,7 @@ export function bytesOfPlan(
 export interface Opened {
   readonly nodes: readonly Pick<Node, 'id' | 'op'>[];
   readonly labels: readonly string[];
-  /** Of the outputs. */
+  /** The types of the outputs. */
   readonly types: readonly StaticType[];
 }
 

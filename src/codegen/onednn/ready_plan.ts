@@ -15,11 +15,11 @@ export type ReadyConstant =
 
 type ReadyRef = Exclude<BufferRef, { space: 'constant' }> | { readonly space: 'constant'; readonly constant: number };
 
-/** Of JSON alone. */
+/** A plan as plain data, which JSON holds. */
 export interface ReadyPlan {
   readonly nodes: readonly Pick<Node, 'id' | 'op'>[];
   readonly labels: readonly string[];
-  /** Of the outputs. */
+  /** The types of the outputs. */
   readonly types: readonly StaticType[];
   readonly arenaBytes: number;
   readonly inputBytes: readonly number[];
