@@ -28,9 +28,15 @@ export interface OnnxRuntime {
   open(model: Uint8Array, threads: number): OnnxRuntimeSession;
 }
 
+/** The type of a result as ONNX Runtime infers it; without a shape, its rank is unknown. */
+export interface FoundType {
+  readonly dtype: TensorType['dtype'];
+  readonly shape?: TensorType['shape'];
+}
+
 export interface OnnxRuntimeSession {
   /** In the order of the model; undefined for a result that is no tensor of numbers. */
-  readonly types: readonly (TensorType | undefined)[];
+  readonly types: readonly (FoundType | undefined)[];
   /** Inputs are copied before it returns, results are memory of their own. A run that fails rejects with UnskewError U5002. */
   run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> | readonly ITensor[];
   /** The same. @throws UnskewError U5002 when a run fails */
@@ -46,7 +52,7 @@ export interface PartWriter {
   /** Undefined for a node that it writes, else why not. */
   refusal(node: Node, graph: Graph): string | undefined;
   /** @param found types that the graph does not know. @throws UnskewError U2008 */
-  write(region: Region, found: (id: ValueId) => TensorType | undefined): Uint8Array;
+  write(region: Region, found: (id: ValueId) => FoundType | undefined): Uint8Array;
 }
 
 /** bfloat16 has no array in its interface, and floats of 8 bits and integers of less than a byte are no inputs or results. */
@@ -180,15 +186,15 @@ function checkResult(id: ValueId, { dtype, shape }: TensorType, result: ITensor,
 class Opened {
   readonly #open: (model: Uint8Array) => OnnxRuntimeSession;
   readonly #sessions = new Map<string, { readonly session: OnnxRuntimeSession; users: number }>();
-  readonly #found = new WeakMap<Graph, Map<ValueId, TensorType>>();
+  readonly #found = new WeakMap<Graph, Map<ValueId, FoundType>>();
 
   constructor(open: (model: Uint8Array) => OnnxRuntimeSession) {
     this.#open = open;
   }
 
   /** The types of results that a graph does not know. */
-  foundIn(graph: Graph): Map<ValueId, TensorType> {
-    const found = this.#found.get(graph) ?? new Map<ValueId, TensorType>();
+  foundIn(graph: Graph): Map<ValueId, FoundType> {
+    const found = this.#found.get(graph) ?? new Map<ValueId, FoundType>();
     this.#found.set(graph, found);
     return found;
   }

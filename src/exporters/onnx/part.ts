@@ -32,8 +32,9 @@ export interface GraphPart {
   readonly outputs: readonly ValueId[];
 }
 
-/** For values whose types the graph does not know; undefined where nobody does. */
-export type FoundTypes = (id: ValueId) => TensorType | undefined;
+type FoundType = Pick<TensorType, 'dtype'> & Partial<TensorType>;
+/** For values whose types the graph does not know; undefined where nobody does. Without a shape, the rank is unknown. */
+export type FoundTypes = (id: ValueId) => FoundType | undefined;
 
 /**
  * The bytes of an ONNX model that computes the part. Where a carried operator is in it, dimensions that the file leaves open stay open:
@@ -78,11 +79,11 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
   });
   // With the sizes of a run ONNX Runtime infers branches that are not taken, and refuses those that the sizes do not fit. So
   // dimensions are declared as the file declares them.
-  const declared = (id: ValueId): TensorType | undefined => {
+  const declared = (id: ValueId): FoundType | undefined => {
     const known = typeOf(graph, id);
     const type = known.dtype === 'opaque' ? found(id) : known;
     const before = hasValue(origin, id) ? origin.values[id].type.shape : [];
-    return type && { ...type, shape: type.shape.map((_, axis) => before[axis] ?? 'open') };
+    return type?.shape ? { ...type, shape: type.shape.map((_, axis) => before[axis] ?? 'open') } : type;
   };
   return partOfModel(file, {
     nodes: schedule(emitted.nodes),
@@ -161,8 +162,8 @@ const ownersIn = once(
 );
 
 /** A dimension is declared where it is known: symbols of ours are expressions. */
-const valueInfo = (name: string, { dtype, shape }: TensorType): ValueInfoInit => ({
+const valueInfo = (name: string, { dtype, shape }: FoundType): ValueInfoInit => ({
   name,
   type: dtype === 'opaque' ? 0 : dtype,
-  dims: shape.map((dim) => (typeof dim === 'number' ? dim : undefined)),
+  ...(shape && { dims: shape.map((dim) => (typeof dim === 'number' ? dim : undefined)) }),
 });

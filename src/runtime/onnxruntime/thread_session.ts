@@ -1,5 +1,5 @@
 /** A session of ONNX Runtime in its thread. */
-import type { OnnxRuntimeSession } from '../../codegen/index.ts';
+import type { FoundType, OnnxRuntimeSession } from '../../codegen/index.ts';
 import { fail } from '../../diagnostics/index.ts';
 import {
   bytesOf,
@@ -8,7 +8,6 @@ import {
   formatType,
   type ITensor,
   type StaticType,
-  type TensorType,
   viewAs,
 } from '../../ir/index.ts';
 import type { Answer, Lane, OpenedSession, Request, Sent } from './worker.ts';
@@ -44,7 +43,7 @@ interface Kept {
 }
 
 export class ThreadSession implements OnnxRuntimeSession {
-  readonly types: readonly (TensorType | undefined)[];
+  readonly types: readonly (FoundType | undefined)[];
   readonly #line: Line;
   readonly #id: number;
   #kept: Kept | undefined;
@@ -160,7 +159,9 @@ const sentOf = ({ dtype, shape, data }: ITensor): Sent => ({
   data: data.byteLength === data.buffer.byteLength ? data : data.slice(),
 });
 
-function typeOfResult(name: string, dims: readonly (number | null)[]): TensorType | undefined {
+/** The package has no dimensions for a scalar, and none for a result of unknown rank: the rank may be any then. */
+function typeOfResult(name: string, dims: readonly (number | null)[]): FoundType | undefined {
   const dtype = dtypeOfOnnxName(name);
-  return dtype && { dtype, shape: dims.map((dim, axis) => dim ?? `unknown.${axis}`) };
+  if (dtype === undefined) return undefined;
+  return dims.length === 0 ? { dtype } : { dtype, shape: dims.map((dim, axis) => dim ?? `unknown.${axis}`) };
 }
