@@ -23,7 +23,7 @@ struct ArgMaxParams {
 KernelProgram make_arg_max(const ArgMaxParams&, const KernelTarget&);
 
 struct TopKParams {
-  RowType type;  // f32, f64, s32 or s64
+  RowType type;
   int64_t outer, length, inner, count;
   bool largest;
 };

@@ -105,9 +105,27 @@ class TopK {
   AlignedBuffer entries_;
 };
 
+// A program, and the bytes of an element.
+using Version = std::pair<std::function<void(Addresses)>, int64_t>;
+
 template <class T>
-std::function<void(Addresses)> program_of(const TopKParams& p, const KernelTarget& target) {
-  return [top = std::make_shared<const TopK<T>>(p, target)](Addresses a) { top->run(a); };
+Version version(const TopKParams& p, const KernelTarget& target) {
+  return {[top = std::make_shared<const TopK<T>>(p, target)](Addresses a) { top->run(a); }, sizeof(T)};
+}
+
+Version version_of(const TopKParams& p, const KernelTarget& target) {
+  switch (p.type) {
+    case RowType::f32: return version<float>(p, target);
+    case RowType::f64: return version<double>(p, target);
+    case RowType::s32: return version<int32_t>(p, target);
+    case RowType::u32: return version<uint32_t>(p, target);
+    case RowType::s64: return version<int64_t>(p, target);
+    case RowType::u64: return version<uint64_t>(p, target);
+    case RowType::s16: return version<int16_t>(p, target);
+    case RowType::u16: return version<uint16_t>(p, target);
+    case RowType::s8: return version<int8_t>(p, target);
+    default: return version<uint8_t>(p, target);
+  }
 }
 
 }  // namespace
@@ -115,20 +133,14 @@ std::function<void(Addresses)> program_of(const TopKParams& p, const KernelTarge
 KernelProgram make_top_k(const TopKParams& p, const KernelTarget& target) {
   require(p.count <= p.length, "top-k: there are not as many elements");
   require(p.length <= INT32_MAX, "top-k: the axis is longer than 2^31 - 1");
-  const bool is_wide = p.type == RowType::f64 || p.type == RowType::s64;
-  const int64_t bytes = is_wide ? 8 : 4, results = checked_product(p.outer, p.count, p.inner);
+  const auto [run, bytes] = version_of(p, target);
+  const int64_t results = checked_product(p.outer, p.count, p.inner);
   KernelProgram program;
   program.arguments = {
       {.name = "source", .bytes = checked_product(p.outer, p.length, p.inner, bytes), .alignment = bytes},
       {.name = "destination", .bytes = checked_product(results, bytes), .access = Access::write, .alignment = bytes},
       {.name = "positions", .bytes = checked_product(results, 8), .access = Access::write, .alignment = 8}};
-  switch (p.type) {
-    case RowType::f32: program.run = program_of<float>(p, target); break;
-    case RowType::f64: program.run = program_of<double>(p, target); break;
-    case RowType::s32: program.run = program_of<int32_t>(p, target); break;
-    case RowType::s64: program.run = program_of<int64_t>(p, target); break;
-    default: require(false, "top-k: the type is f32, f64, s32 or s64");
-  }
+  program.run = run;
   return program;
 }
 

@@ -9,7 +9,13 @@ export { type LegalizeOptions, legalize } from './legalize.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
 export * from './onednn/index.ts';
 export { type KernelChoice, kernelChoices } from './onednn/machine.ts';
-export { type FoundType, type OnnxRuntime, type OnnxRuntimeSession, onnxruntime, type PartWriter } from './onnxruntime/index.ts';
+export {
+  type FoundType,
+  type OnnxRuntime,
+  type OnnxRuntimeSession,
+  onnxruntime,
+  type PartWriter,
+} from './onnxruntime/index.ts';
 export { fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
 export { PlanFamilies } from './plan_families.ts';
 export { canBeReady, type ReadToRun, type ReadyModel, readReady } from './ready_model.ts';

@@ -36,12 +36,16 @@ export function definedByForm<D extends OpOfForm>(op: D, besides: Besides<D> = {
   });
 }
 
-/** The operator on the operands of the node. */
-export function byForm(ctx: NodeContext, op: OpOfForm): readonly Value[] {
+/** The operator on the operands of the node, or on those that `operand` gives in their place. */
+export function byForm(
+  ctx: NodeContext,
+  op: OpOfForm,
+  operand: (i: number) => Value | undefined = (i) => ctx.operand(i),
+): readonly Value[] {
   const { inputs = ['X'], broadcasts } = op.onnx;
   const names = keysOf(op.operands);
   const list = inputs.some((input) => input.includes('...')) ? ctx.rest() : undefined;
-  const operands = list ?? names.map((_, i) => ctx.operand(i));
+  const operands = list ?? names.map((_, i) => operand(i));
   const attrs = keysOf(op.attrs).map((key) => [key, attributeOf(ctx, op, key, operands[0]?.type.shape.length ?? 0)]);
   const [a, b] = operands;
   const given = broadcasts && a && b ? [a, spread(ctx, a, b)] : operands;

@@ -3,6 +3,7 @@ import { allOps, hasOnnxForm } from '../../ir/index.ts';
 import { definedByForm } from './by_form.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
+import { bitCastOps } from './ops/bit_cast.ts';
 import { bitShiftOps } from './ops/bit_shift.ts';
 import { blockOps } from './ops/blocks.ts';
 import { convOps } from './ops/conv.ts';
@@ -52,6 +53,7 @@ const own: readonly OnnxOp[] = [
   ...movementOps,
   ...indexedOps,
   ...madeOps,
+  ...bitCastOps,
   ...bitShiftOps,
   ...resizeOps,
 ];

@@ -1,8 +1,9 @@
 import { fail } from '../../diagnostics/index.ts';
 import { doublesOf, isBig, newArray } from '../../tensors/index.ts';
-import { attr, defineOp, tensorOf } from '../define_op.ts';
+import { attr, defineOp } from '../define_op.ts';
 import { normalizeAxis } from './broadcast.ts';
 import { fromLanes, lanesOf } from './lanes.ts';
+import { numeric } from './operand_types.ts';
 
 /** True when `a` comes before `b` where the first one is the largest; NaN comes last in either order. */
 const isBefore = (a: number | bigint, b: number | bigint, largest: boolean): boolean => {
@@ -14,7 +15,7 @@ const isBefore = (a: number | bigint, b: number | bigint, largest: boolean): boo
 export const nnTopK = defineOp({
   name: 'nn.top_k',
   doc: 'The k largest or smallest elements along an axis in their order, of equal ones the first in front, and their positions as s64. NaN comes behind all numbers. `k`: one size, at most that of the axis.',
-  operands: { x: tensorOf('f32', 'f64', 's32', 's64') },
+  operands: { x: numeric },
   attrs: { k: attr.dims(), axis: attr.int(-1), largest: attr.bool(true) },
   results: { y: { like: 'x' }, positions: ['s64'] },
   infer({ x }, { k, axis }, refuse) {

@@ -1,15 +1,7 @@
 /** A session of ONNX Runtime in its thread. */
 import type { FoundType, OnnxRuntimeSession } from '../../codegen/index.ts';
 import { fail } from '../../diagnostics/index.ts';
-import {
-  bytesOf,
-  dtypeOfOnnxName,
-  dtypes,
-  formatType,
-  type ITensor,
-  type StaticType,
-  viewAs,
-} from '../../ir/index.ts';
+import { bytesOf, dtypeOfOnnxName, dtypes, formatType, type ITensor, type StaticType, viewAs } from '../../ir/index.ts';
 import type { Answer, Lane, OpenedSession, Request, Sent } from './worker.ts';
 
 export type Without<T> = T extends unknown ? Omit<T, 'id'> : never;

@@ -129,3 +129,36 @@ it('SpaceToDepth in the order of channels', () => {
   expect(y.shape).toEqual([1, 8, 1, 2]);
   expect([...y.data]).toEqual([0, 2, 1, 3, 4, 6, 5, 7, 8, 10, 9, 11, 12, 14, 13, 15]);
 });
+
+describe('BitCast', () => {
+  const bits = [0, 1, 127, 128, 255];
+  it('between integers of one size', () => {
+    const bytes = tensor('u8', bits, [5]);
+    const { y } = run({ op: 'BitCast', outputs: ['y'], attrs: { to: 3 } }, [bytes]);
+    expect([y.dtype, ...y.data]).toEqual(['s8', ...new Int8Array(Uint8Array.from(bits).buffer)]);
+    const wide = tensor('s64', [-1n, 5n], [2]);
+    const { z } = run({ op: 'BitCast', outputs: ['z'], attrs: { to: 13 } }, [wide]);
+    expect([...z.data]).toEqual([2n ** 64n - 1n, 5n]);
+  });
+  it('of truth values', () => {
+    const { y } = run({ op: 'BitCast', outputs: ['y'], attrs: { to: 2 } }, [tensor('bool', [1, 0, 1], [3])]);
+    expect([y.dtype, ...y.data]).toEqual(['u8', 1, 0, 1]);
+  });
+});
+
+describe('extremes of truth values', () => {
+  for (const [op, ofNone, ofBoth] of [
+    ['ReduceMax', 0, 1],
+    ['ReduceMin', 1, 0],
+  ] as const)
+    it(op, () => {
+      const of = (values: readonly number[]) => {
+        const x = tensor('bool', values, [values.length, 1]);
+        const { y } = run({ op, outputs: ['y'], attrs: { keepdims: 0 } }, [x]);
+        return [y.dtype, ...y.data];
+      };
+      expect([of([0, 0]), of([0, 1]), of([1, 1]), of([])]).toEqual(
+        [0, ofBoth, 1, ofNone].map((value) => ['bool', value]),
+      );
+    });
+});

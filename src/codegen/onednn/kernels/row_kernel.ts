@@ -30,7 +30,7 @@ export type RowKernel =
    *  [outer, count, inner], and their `positions`, s64. */
   | {
       readonly name: 'top-k';
-      readonly type: 'f32' | 'f64' | 's32' | 's64';
+      readonly type: RowType;
       readonly outer: number;
       readonly length: number;
       readonly inner: number;

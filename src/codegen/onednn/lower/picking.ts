@@ -211,7 +211,7 @@ export const topK: Lowering<typeof nnTopK> = {
     const shape = r.shape(x);
     const lanes = lanesOf('row-major', shape, fromStart(axis, shape.length));
     r.kernel(
-      { name: 'top-k', type: r.dtypeOf(x, 'f32', 'f64', 's32', 's64'), ...lanes, count: Number(k[0]), largest },
+      { name: 'top-k', type: r.dtypeOf(x, ...rowTypes), ...lanes, count: Number(k[0]), largest },
       {
         source: r.use(x, 'row-major'),
         destination: r.define(y, 'row-major'),
