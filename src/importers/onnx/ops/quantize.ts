@@ -2,6 +2,7 @@
 
 import { onnxTypeName } from '../../../formats/onnx/index.ts';
 import {
+  isStatic,
   isWordOf,
   nnAdd,
   nnCast,
@@ -15,16 +16,21 @@ import {
   qnnDequantize,
   qnnDynamicQuantize,
   qnnQuantize,
+  type Shape,
+  sizeOf,
   type Value,
 } from '../../../ir/index.ts';
 import { quantizeArithmetic } from '../../../numerics/index.ts';
 import {
   byteTypeOf,
+  type DType,
   dtypeOfOnnxCode,
   dtypes,
   type Float8Type,
   isFloat8,
+  isHalf,
   isPackedType,
+  tensor,
 } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -71,16 +77,33 @@ function spread(ctx: NodeContext, x: Value, scale: Value): Value {
   return ctx.reshape(scale, [...shape, ...Array(behind).fill(1)]);
 }
 
+const ones = (ctx: NodeContext, shape: Shape): Value =>
+  isStatic(shape)
+    ? ctx.constant(tensor('f32', new Float32Array(sizeOf(shape)).fill(1), shape), 'ones')
+    : ctx.unsupported(`scales [${shape}] of unknown number`);
+
 /** The zero point of floats of 8 bits, in binary32; undefined where it is known to be 0, which it always should be. */
 function realZeroPoint(ctx: NodeContext, x: Value, zp: Value | undefined): Value | undefined {
   const known = zp && ctx.constantOf(zp);
   const isZero = known && Array.from(known.data as Uint8Array).every((pattern) => pattern === 0);
-  return zp && !isZero ? spread(ctx, x, ctx.cast(zp, 'f32')) : undefined;
+  return zp && !isZero ? spread(ctx, x, unblocked(ctx, x, ctx.cast(zp, 'f32'))) : undefined;
 }
+
+/** The type that QuantizeLinear divides in: binary32, and since version 23 that of the scale unless `precision` names another. */
+function precisionOf(ctx: NodeContext, scale: Value): DType {
+  const code = ctx.attr.int('precision', 0);
+  const named = code === 0 ? scale.type.dtype : dtypeOfOnnxCode(code);
+  if (named !== 'f32' && !(named && isHalf(named))) ctx.unsupported(`a division in ${onnxTypeName(code)}`);
+  return code === 0 && ctx.opset < 23 ? 'f32' : named;
+}
+
+/** x / scale in a type, which both are rounded to. */
+const quotientIn = (ctx: NodeContext, precision: DType, x: Value, scale: Value): Value =>
+  ctx.cast(ctx.emit(nnDiv, { a: ctx.cast(x, precision), b: ctx.cast(spread(ctx, x, scale), precision) }), 'f32');
 
 /** x / scale + zero point as a float of 8 bits. */
 function quantizeToFloat8(ctx: NodeContext, x: Value, scale: Value, to: Float8Type): Value {
-  const quotient = ctx.emit(nnDiv, { a: ctx.cast(x, 'f32'), b: ctx.cast(spread(ctx, x, scale), 'f32') });
+  const quotient = quotientIn(ctx, precisionOf(ctx, scale), x, scale);
   const zero = realZeroPoint(ctx, x, ctx.find('y_zero_point'));
   const y = zero ? ctx.emit(nnAdd, { a: quotient, b: zero }) : quotient;
   return ctx.emit(nnCast, { x: y }, { to, saturate: ctx.attr.flag('saturate', true) });
@@ -100,14 +123,16 @@ function quantize(ctx: NodeContext): Value {
   if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
   if (named && named !== to)
     ctx.refuse(`output_dtype is ${named}, the zero point is ${to}`, 'U2007', { input: 'y_zero_point' });
-  const precision = ctx.attr.int('precision', 0);
-  if (precision !== 0 && dtypeOfOnnxCode(precision) !== scale.type.dtype)
-    ctx.unsupported(`a division in precision ${precision}`);
   const axis = axisOf(ctx, x, scale);
-  const real = x.type.dtype === 's32' ? ctx.cast(x, 'f32') : x;
+  const precision = precisionOf(ctx, scale);
+  const isWide = precision === 'f32';
   const y = ctx.emit(
     qnnQuantize,
-    { x: real, scale, zp: zeroPoint && ctx.cast(zeroPoint, dtype) },
+    {
+      x: isWide ? ctx.cast(x, 'f32') : quotientIn(ctx, precision, x, scale),
+      scale: isWide ? ctx.cast(scale, 'f32') : ones(ctx, scale.type.shape),
+      zp: zeroPoint && ctx.cast(zeroPoint, dtype),
+    },
     {
       axis,
       dtype,
@@ -127,16 +152,17 @@ function dequantize(ctx: NodeContext): Value {
   const to =
     code === 0 ? scale.type.dtype : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   if (isFloat8(x.type.dtype)) {
-    if (block !== 0) ctx.unsupported(`blocks of ${x.type.dtype}`);
     const zero = realZeroPoint(ctx, x, zp);
     const real = zero ? ctx.emit(nnSub, { a: x, b: zero }) : x;
-    return ctx.cast(ctx.emit(nnMul, { a: real, b: ctx.cast(spread(ctx, x, scale), 'f32') }), to);
+    return ctx.cast(ctx.emit(nnMul, { a: real, b: spread(ctx, x, unblocked(ctx, x, ctx.cast(scale, 'f32'))) }), to);
   }
   const axis = () => ctx.axis(ctx.attr.int('axis', 1), x.type.shape.length);
+  // the product is rounded to the output type alone
+  const given = { x, scale: to === scale.type.dtype ? scale : ctx.cast(scale, 'f32'), zp };
   const y =
     block === 0
-      ? ctx.emit(qnnDequantize, { x, scale, zp }, { axis: axisOf(ctx, x, scale) })
-      : ctx.emit(qnnBlockDequantize, { x, scale, zp }, { axis: axis(), block });
+      ? ctx.emit(qnnDequantize, given, { axis: axisOf(ctx, x, scale) })
+      : ctx.emit(qnnBlockDequantize, given, { axis: axis(), block });
   return ctx.cast(y, to);
 }
 
