@@ -28,6 +28,7 @@ const parts = {
   feeds: ['runtime/index.ts', ['toFeeds']],
   compiler: ['runtime/index.ts', ['serveCompilations']],
   onnxruntime: ['exporters/index.ts', ['exportPart', 'partRefusal'], 'runtime/backends.ts'],
+  carried: ['exporters/index.ts', ['carriedFileOf', 'originOfCarried'], 'runtime/elsewhere/sent.ts'],
 };
 
 /**

@@ -1,5 +1,6 @@
 /** Graphs to files. */
 
 export { withOutputs } from '../formats/onnx/index.ts';
+export { type CarriedFile, carriedFileOf, originOfCarried } from './onnx/carried_file.ts';
 export { exportOnnx } from './onnx/export.ts';
 export { exportPart, partRefusal } from './onnx/part.ts';

@@ -5,4 +5,14 @@ export { Unsupported } from './kit/unsupported.ts';
 export { tensorOf } from './onnx/attributes.ts';
 export { fileLayers } from './onnx/file_layers.ts';
 export { bodiesOf, capturedIn, capturedNames, nodeOrder } from './onnx/node_checks.ts';
-export { capturedBy, isAsImported, isBodyAsImported, type OnnxBody, type OnnxOrigin, originOf } from './onnx/origin.ts';
+export {
+  type CarriedOrigin,
+  capturedBy,
+  isAsImported,
+  isBodyAsImported,
+  type OnnxBody,
+  type OnnxOrigin,
+  originOf,
+  type PartOrigin,
+  partOriginOf,
+} from './onnx/origin.ts';

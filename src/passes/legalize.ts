@@ -117,7 +117,12 @@ function legalizeGraph(graph: Graph, target: Target, options: CorrectionOptions)
     quantized: quantized.graph,
     trace: [...quantized.trace, ...corrected.trace],
     certificate,
-    claims: verify ? { ...claims, proved: certificate.entries } : claims,
+    account: {
+      claims: verify ? { ...claims, proved: certificate.entries } : claims,
+      quantized: quantized.graph,
+      corrected: corrected.graph,
+      bodies: [],
+    },
     certify: (selected, by = target) =>
       withSelection(certificate, prover, { corrected: corrected.graph, selected }, by),
     strategies,

@@ -4,26 +4,21 @@ import {
   bodiesIn,
   type Graph,
   keysOf,
-  type NodeId,
+  type Node,
   nodesOf,
   nodesWithBodies,
   withBodyGraphs,
 } from '../ir/index.ts';
-import type { Certificate } from './certificate.ts';
+import type { ByteSums } from '../proofs/index.ts';
+import { type Certificate, certificateOf, Prover, withSelection } from './certificate.ts';
 import { lazily } from './lazily.ts';
-import type { LegalizeResult } from './legalize_result.ts';
+import type { Account, BodyAccount, Legalized, LegalizeResult, Place } from './legalize_result.ts';
 import type { Strategy } from './strategy_names.ts';
+import type { Target } from './target.ts';
 
-export interface LegalizedBody {
+export interface LegalizedBody extends Pick<BodyAccount, 'place'> {
   readonly body: Body;
-  readonly result: LegalizeResult;
-  /** The node and the attribute that hold it; absent for a body of a carried operator. */
-  readonly place: Place | undefined;
-}
-
-interface Place {
-  readonly node: NodeId;
-  readonly attribute: string;
+  readonly result: Legalized;
 }
 
 /** The graphs inside of a graph: bodies of carried operators, and those that operators hold. */
@@ -62,7 +57,7 @@ const namesIn = (graph: Graph): ReadonlySet<string> =>
 const layerNames = (graph: Graph): ReadonlySet<string> =>
   new Set([...namesIn(graph), ...bodiesOf(graph).flatMap(({ body }) => [...layerNames(body.graph)])]);
 
-export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]): LegalizeResult {
+export function withBodies(own: Legalized, bodies: readonly LegalizedBody[]): Legalized {
   const legalized = replaced(bodies, ({ graph }) => graph);
   const quantized = replaced(bodies, (result) => result.quantized);
   const certified = bodies.map(({ body, result }) => ({ body, certificate: result.certificate }));
@@ -79,10 +74,14 @@ export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]
       joined(
         own.certify(selected, by),
         bodies.map(({ body, result, place }) => {
-          const graph = place && bodiesIn(selected.nodes[place.node]).find(([name]) => name === place.attribute)?.[1];
+          const graph = bodyAt(selected, place);
           return { body, certificate: graph ? result.certify(graph, by) : result.certificate };
         }),
       ),
+    account: {
+      ...own.account,
+      bodies: bodies.map(({ body: { within }, result, place }) => ({ ...result.account, within, place })),
+    },
     strategies: [
       ...own.strategies,
       ...bodies.flatMap(({ body, result }) => result.strategies.map((entry) => inBody(entry, body))),
@@ -93,6 +92,36 @@ export function withBodies(own: LegalizeResult, bodies: readonly LegalizedBody[]
     misses: [...own.misses, ...bodies.flatMap(({ result }) => result.misses)],
     notes: [...own.notes, ...bodies.flatMap(({ result }) => result.notes)],
   };
+}
+
+function bodyAt({ nodes }: Graph, place: Place | undefined): Graph | undefined {
+  const node: Node | undefined = place && nodes[place.node];
+  return node && bodiesIn(node).find(([name]) => name === place?.attribute)?.[1];
+}
+
+/**
+ * The certificate of a compiled graph by its account, which may come from another thread.
+ *
+ * @param selected absent for a body that is not compiled
+ * @param by the back end that selected
+ */
+export function certificateBy(
+  { claims, quantized, corrected, bodies }: Account,
+  selected: Graph | undefined,
+  by: Pick<Target, 'owes' | 'floats'>,
+  byteSums?: ByteSums,
+): Certificate {
+  const prover = new Prover(byteSums);
+  const proved = certificateOf(corrected, claims, () => prover.corrections(quantized, corrected));
+  const own = selected ? withSelection(proved, prover, { corrected, selected }, by) : proved;
+  if (bodies.length === 0) return own;
+  return joined(
+    own,
+    bodies.map((body) => ({
+      body,
+      certificate: certificateBy(body, selected && bodyAt(selected, body.place), by, byteSums),
+    })),
+  );
 }
 
 /** New graphs by old ones. A graph that an operator holds stays the same object where nothing was changed. */
@@ -121,7 +150,7 @@ function withGraphs(graph: Graph, graphs: ReadonlyMap<Graph, Graph>): Graph {
   return origin && bodies ? { ...held, origin: { ...origin, bodies } } : held;
 }
 
-const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { within }: Body): T => ({
+const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { within }: Pick<Body, 'within'>): T => ({
   ...entry,
   bodyOf: [within, ...(entry.bodyOf ?? [])],
 });
@@ -129,7 +158,7 @@ const inBody = <T extends { readonly bodyOf?: readonly string[] }>(entry: T, { w
 const order = ['bit-exact', 'bounded', 'differs'] as const;
 
 interface CertifiedBody {
-  readonly body: Body;
+  readonly body: Pick<Body, 'within'>;
   readonly certificate: Certificate;
 }
 

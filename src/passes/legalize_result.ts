@@ -1,5 +1,5 @@
 import type { Diagnostic } from '../diagnostics/index.ts';
-import type { Graph } from '../ir/index.ts';
+import type { Body, Graph, NodeId } from '../ir/index.ts';
 import type { Certificate, Claims } from './certificate.ts';
 import type { PassTrace } from './pass.ts';
 import type { RemainingZeroPoint } from './remaining.ts';
@@ -27,6 +27,25 @@ export interface LegalizeResult {
 }
 
 export interface Legalized extends LegalizeResult {
-  /** Of which the certificate is made; absent for a graph with bodies, whose certificate is made of several. */
-  readonly claims?: Claims;
+  readonly account: Account;
+}
+
+/** The claims about a graph and about the graphs inside of it, of which the certificate is made. */
+export interface Account {
+  readonly claims: Claims;
+  /** The graph before and behind the corrections of zero points; graphs inside of it are those of the source. */
+  readonly quantized: Graph;
+  readonly corrected: Graph;
+  readonly bodies: readonly BodyAccount[];
+}
+
+export interface BodyAccount extends Account, Pick<Body, 'within'> {
+  /** Absent for a body of a carried operator. */
+  readonly place: Place | undefined;
+}
+
+/** The node and the attribute that hold a graph. */
+export interface Place {
+  readonly node: NodeId;
+  readonly attribute: string;
 }

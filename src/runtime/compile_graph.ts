@@ -9,9 +9,8 @@ import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
 import { refuseOpenSizes, refuseUnknown } from './refuse_unrunnable.ts';
 
 /** A fresh compilation, with the parts that a compiled file does not keep. */
-export interface Compilation extends CompiledModel, Pick<Legalized, 'quantized' | 'remaining' | 'claims'> {
-  /** The graph behind the corrections of zero points, and behind the selection of operators. */
-  readonly corrected: Graph;
+export interface Compilation extends CompiledModel, Pick<Legalized, 'quantized' | 'remaining' | 'account'> {
+  /** The graph behind the selection of operators. */
   readonly selected: Graph;
   /** The graph for sizes of a run, of a model that is understood at known sizes alone; undefined where another plan serves it. */
   readonly atSizes?: AtSizes;
@@ -50,7 +49,6 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}, waits =
     certificate: legalized.certify(selected, backend),
     strategies: legalized.strategies,
     quantized: legalized.quantized,
-    corrected: legalized.graph,
     selected,
     ...(sized && {
       atSizes: (sizes) => {
@@ -60,7 +58,7 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}, waits =
         return own && compileGraph(own, { ...options, inputShapes: {} }).graph;
       },
     }),
-    ...(legalized.claims && { claims: legalized.claims }),
+    account: legalized.account,
     get remaining() {
       return legalized.remaining;
     },

@@ -3,13 +3,12 @@ import { isCompiledFile, readCompiledFile } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
 import { importBytes } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
-import type { BackendOrder } from './backend_names.ts';
 import { backends } from './backends.ts';
 import { bindShapes } from './bind_shapes.ts';
 import { compileGraph } from './compile_graph.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
+import { modelOf } from './elsewhere/made.ts';
 import type { Here, Made } from './elsewhere/protocol.ts';
-import { graphsOf } from './elsewhere/sent.ts';
 import { externalReader } from './external_data.ts';
 import { readModelFile } from './import_model.ts';
 import { Model } from './model.ts';
@@ -27,9 +26,9 @@ export async function makeModel(
   path: string,
 ): Promise<Model> {
   const found = elsewhere && (await whileLoading(elsewhere, options));
-  const isMade = found !== undefined && 'graphs' in found;
+  const isMade = found !== undefined && 'stages' in found;
   const { compiled, file } = isMade
-    ? received(found, orderOf(options))
+    ? modelOf(found, orderOf(options))
     : await compiledHere(found?.bytes ?? source, options, path);
   return Model.inTurns(compiled, options, file);
 }
@@ -41,11 +40,6 @@ async function whileLoading(elsewhere: Promise<Made | Here>, options: CompileOpt
   };
   const [found] = await Promise.all([elsewhere, load()]);
   return found;
-}
-
-function received({ graphs, target, strategies, claims, file }: Made, order: BackendOrder): OwnModel {
-  const [quantized, corrected, selected, graph] = graphsOf(graphs);
-  return ownModel({ graph, target, strategies, quantized, corrected, selected }, claims, order, file);
 }
 
 async function compiledHere(
@@ -83,7 +77,6 @@ async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: str
     ...(inputShapes && { inputShapes }),
   });
   const compiled = compileGraph(graph, options, true);
-  const { claims } = compiled;
-  const isWhole = claims === undefined || own === undefined || compiled.atSizes !== undefined;
-  return isWhole ? { compiled } : ownModel(compiled, claims, orderOf(options), own);
+  const isWhole = own === undefined || compiled.atSizes !== undefined;
+  return isWhole ? { compiled } : ownModel(compiled, orderOf(options), own);
 }

@@ -1,6 +1,6 @@
 /** A compiled model, and the memory of its file, which the sessions of the model may use up. */
 import type { CompiledModel } from '../codegen/index.ts';
-import { type Claims, certificateOf, Prover, withSelection } from '../passes/index.ts';
+import { certificateBy } from '../passes/index.ts';
 import type { BackendOrder } from './backend_names.ts';
 import { openOrder } from './backends.ts';
 import type { Compilation } from './compile_graph.ts';
@@ -11,16 +11,16 @@ export interface OwnModel {
   readonly file?: Uint8Array;
 }
 
-type Stages = Pick<Compilation, 'graph' | 'target' | 'strategies' | 'quantized' | 'corrected' | 'selected'>;
+type Stages = Pick<Compilation, 'graph' | 'target' | 'strategies' | 'account' | 'selected'>;
 
 /** Proofs that nobody has asked for yet are made when the certificate is read, of weights that are read from the file again. */
-export function ownModel(stages: Stages, claims: Claims, order: BackendOrder, file: OwnFile | undefined): OwnModel {
-  const { graph, target, strategies } = stages;
-  const graphs = [stages.quantized, stages.corrected, stages.selected];
-  const [quantized, corrected, selected] = file ? apartFrom(file, graphs) : graphs;
+export function ownModel(stages: Stages, order: BackendOrder, file: OwnFile | undefined): OwnModel {
+  const { graph, target, strategies, account, selected } = stages;
   const [host] = openOrder(order, target);
-  const prover = new Prover(host.byteSums);
-  const proved = certificateOf(corrected, claims, () => prover.corrections(quantized, corrected));
-  const certificate = withSelection(proved, prover, { corrected, selected }, host);
-  return { compiled: { graph, target, certificate, strategies }, ...(file && { file: file.bytes }) };
+  // bodies read their constants when they first run
+  const own = account.bodies.length === 0 ? file : undefined;
+  const graphs = [account.quantized, account.corrected, selected];
+  const [quantized, corrected, last] = own ? apartFrom(own, graphs) : graphs;
+  const certificate = certificateBy({ ...account, quantized, corrected }, last, host, host.byteSums);
+  return { compiled: { graph, target, certificate, strategies }, ...(own && { file: own.bytes }) };
 }

@@ -11,6 +11,7 @@ import { toFeeds } from '../../src/runtime/feeds.ts';
 import { Model } from '../../src/runtime/model.ts';
 import { type ITensor, tensor } from '../../src/tensors/index.ts';
 import { type ModelAttr, type ModelGraph, type ModelNode, type ModelTensor, writeModel } from '../support/onnx.ts';
+import { sentModel } from '../support/sent_model.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
 type Feeds = Record<string, { type: string; data: Float32Array | Uint8Array | BigInt64Array; dims: number[] }>;
@@ -357,6 +358,9 @@ describe.each(Object.entries(cases))('%s', (name, nodes) => {
       expect(print(read)).toBe(text);
       const model = await compile(bytes, { backends: ['onednn'], threads: 1 });
       const kept = new Model(readCompiledFile(writeCompiledFile(compileGraph(imported, { threads: 1 }))));
+      const sent = await sentModel(bytes, { backends: ['onednn'], threads: 1 });
+      expect(sent.certificate).toEqual(model.certificate);
+      expect(sent.strategies).toEqual(model.strategies);
       for (const [size, seed] of runs) {
         if ((n !== 'N' && size !== n) || (size === 0 && name === ENDLESS)) continue;
         const feeds = feedsOf(size, seed);
@@ -364,7 +368,7 @@ describe.each(Object.entries(cases))('%s', (name, nodes) => {
           // ONNX Runtime refuses the branch as well
           for (const run of [() => interpreted(imported, feeds), () => interpreted(read, feeds)])
             expect(run).toThrow(/U200[45]/);
-          for (const runs of [model, kept]) expect(() => runs.runSync(feeds as never)).toThrow(/U200[45]/);
+          for (const runs of [model, kept, sent]) expect(() => runs.runSync(feeds as never)).toThrow(/U200[45]/);
           continue;
         }
         const theirs = listed((await runOnnx(bytes, toFeeds(feeds as never))).y);
@@ -372,11 +376,11 @@ describe.each(Object.entries(cases))('%s', (name, nodes) => {
         expect(interpreted(read, feeds)).toEqual(theirs);
         expect(plain((await model.run(feeds as never)).y)).toEqual(theirs);
         expect(plain(model.runSync(feeds as never).y)).toEqual(theirs);
-        expect(plain(kept.runSync(feeds as never).y)).toEqual(theirs);
+        for (const other of [kept, sent]) expect(plain(other.runSync(feeds as never).y)).toEqual(theirs);
       }
       expect(model.profile(feedsOf(2, 3) as never).length).toBeGreaterThan(0);
       model.dispose();
-      kept.dispose();
+      for (const other of [kept, sent]) other.dispose();
     });
 });
 

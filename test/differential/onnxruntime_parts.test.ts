@@ -7,6 +7,7 @@ import { compile, type Tensor, UnskewError } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { batch, network } from '../lifecycle/network.ts';
 import { type ModelAttr, type ModelGraph, type ModelNode, writeModel } from '../support/onnx.ts';
+import { sentModel } from '../support/sent_model.ts';
 
 const scalar = (name: string, dtype: 'f32' | 'u8' | 's8' | 's64' | 'bool', value: number) => ({
   name,
@@ -131,16 +132,19 @@ async function onnxruntimeOn(
   return results as Record<string, ort.Tensor>;
 }
 
+/** Compiled by the thread that runs it, and by another one. */
+const compilers = [compile, sentModel] as const;
+
 const expectEqual = (ours: Tensor, theirs: ort.Tensor) => {
   expect(ours.dims).toEqual(theirs.dims);
   expect([...ours.data]).toEqual([...(theirs.data as Uint8Array)]);
 };
 
 describe.each(Object.entries(middles))('%s', (name, middle) => {
-  for (const threads of [1, 2])
+  for (const [i, threads] of [1, 2].entries())
     it(`on ${threads} threads, at many sizes, one after the other and at once`, async () => {
       const bytes = between(middle);
-      const model = await compile(bytes, { threads });
+      const model = await compilers[i](bytes, { threads });
       expect(model.fallbacks).toEqual([]); // known with the sizes
       const runs = [1, 2, 5, 1, 3, 2].map((n, seed) => ({ n, seed }));
       const right = await Promise.all(runs.map(({ n, seed }) => onnxruntimeOn(bytes, feedsOf(n, seed))));
@@ -160,7 +164,7 @@ describe.each(Object.entries(middles))('%s', (name, middle) => {
 });
 
 describe('results', () => {
-  it('of sizes that values decide, among them none', async () => {
+  it.each(compilers)('of sizes that values decide, among them none', async (make) => {
     const bytes = between(
       [
         { op: 'Unique', inputs: ['b'], outputs: ['u', '', '', 'counts'] },
@@ -169,7 +173,7 @@ describe('results', () => {
       ],
       ['negative', 'counts', 'y'],
     );
-    const model = await compile(bytes);
+    const model = await make(bytes);
     for (const n of [1, 3, 0]) {
       const [ours, theirs] = [await model.run(feedsOf(n, n)), await onnxruntimeOn(bytes, feedsOf(n, n))];
       for (const name of ['negative', 'counts', 'y']) expectEqual(ours[name], theirs[name]);
@@ -270,15 +274,18 @@ describe('faults', () => {
     expect(failing.length).toBeGreaterThan(0);
   });
 
-  it('of an element type that no array holds refuse the part, where the package would end the process', async () => {
-    const bytes = writeModel({
-      inputs: [{ name: 'x', type: 'float32', dims: [4] }],
-      outputs: [{ name: 'y', type: 'float4e2m1', dims: [4] }],
-      nodes: [{ op: 'Cast', inputs: ['x'], outputs: ['y'], attrs: { to: 23 } }],
-      opsets: { '': 23 },
-    });
-    await expect(compile(bytes)).rejects.toThrow(/float4e2m1 cannot be taken back/);
-  });
+  it.each(compilers)(
+    'of an element type that no array holds refuse the part, where the package would end the process',
+    async (make) => {
+      const bytes = writeModel({
+        inputs: [{ name: 'x', type: 'float32', dims: [4] }],
+        outputs: [{ name: 'y', type: 'float4e2m1', dims: [4] }],
+        nodes: [{ op: 'Cast', inputs: ['x'], outputs: ['y'], attrs: { to: 23 } }],
+        opsets: { '': 23 },
+      });
+      await expect(make(bytes)).rejects.toThrow(/float4e2m1 cannot be taken back/);
+    },
+  );
 
   it('of the list of back ends are told', async () => {
     const wrong: readonly (readonly string[])[] = [
@@ -317,7 +324,7 @@ it('a product of no terms is 0, which ONNX Runtime leaves open', async () => {
   model.dispose();
 });
 
-it('a file of versions that ONNX Runtime does not read yet', async () => {
+it.each(compilers)('a file of versions that ONNX Runtime does not read yet', async (make) => {
   const bytes = writeModel({
     inputs: [{ name: 'x', type: 'float32', dims: [2, 2] }],
     outputs: [{ name: 'y' }],
@@ -325,7 +332,7 @@ it('a file of versions that ONNX Runtime does not read yet', async () => {
     opsets: { '': 28 },
     irVersion: 14,
   });
-  const model = await compile(bytes);
+  const model = await make(bytes);
   const { y } = await model.run({ x: { type: 'float32', data: Float32Array.of(1, 2, 3, 4), dims: [2, 2] } });
   expect(y.data[0]).toBeCloseTo(-2, 5);
   model.dispose();

@@ -5,6 +5,7 @@ import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compile } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
+import { intoBranches } from '../support/into_branches.ts';
 import { writeModel } from '../support/onnx.ts';
 import { batch, network } from './network.ts';
 
@@ -58,8 +59,15 @@ function run(script: string): unknown {
     import { syncBuiltinESMExports } from 'node:module';
     import { readFileSync } from 'node:fs';
     let started = 0;
+    const answers = [];
     const { Worker } = threads;
-    threads.Worker = class extends Worker { constructor(...given) { super(...given); started++; } };
+    threads.Worker = class extends Worker {
+      constructor(...given) {
+        super(...given);
+        started++;
+        this.on('message', (answer) => answers.push(...Object.keys(answer).filter((key) => key !== 'id')));
+      }
+    };
     syncBuiltinESMExports();
     const { compile, importModel, print, Tensor, UnskewError } = await import('./index.js');
     const file = new URL('model.onnx', import.meta.url).pathname;
@@ -71,8 +79,8 @@ function run(script: string): unknown {
   return JSON.parse(execFileSync(process.execPath, [path], { encoding: 'utf8', cwd: folder, stdio: 'pipe' }));
 }
 const show = (...values: string[]): string => `console.log(JSON.stringify([${values.join(', ')}]));`;
-const ACCOUNT = `const accountOf = async (model) => {
-  const { y } = await model.run({ x });
+const ACCOUNT = `const accountOf = async (model, more) => {
+  const { y } = await model.run({ x, ...more });
   const { certificate, strategies, inputs, outputs, fallbacks, backend } = model;
   return JSON.parse(JSON.stringify({ certificate, strategies, inputs, outputs, backend, fallbacks, y: [...y.data] }));
 };`;
@@ -100,6 +108,39 @@ test('a file, bytes and a graph become the model that the calling thread makes o
   expect(ofBytes).toMatchObject({ y: expected.y, strategies: expected.strategies });
   expect(ofGraph).toEqual(expected);
   expect(untouched).toBe(true);
+});
+
+/** Models that are more than a graph: one holds graphs, the other has an operator of its file. */
+const withParts = {
+  'a branch': intoBranches(network(), 1, true) as Uint8Array,
+  'a sequence': writeModel({
+    inputs: [{ name: 'x', type: 'uint8', dims: batch(2).x.dims }],
+    outputs: [{ name: 'y', type: 'uint8' }],
+    nodes: [
+      { op: 'SequenceConstruct', inputs: ['x', 'x'], outputs: ['s'] },
+      { op: 'ConcatFromSequence', inputs: ['s'], outputs: ['y'], attrs: { axis: 1 } },
+    ],
+    opsets: { '': 17 },
+  }),
+};
+
+test.each(Object.entries(withParts))('%s is compiled in the thread as well', async (name, bytes) => {
+  const path = join(folder, `${name}.onnx`);
+  writeFileSync(path, bytes);
+  const here = await compile(path);
+  const condition = { type: 'bool', data: Uint8Array.of(1), dims: [] } as const;
+  const { y } = await here.run({ ...batch(2), ...(name === 'a branch' && { condition }) });
+  const { certificate, strategies, inputs, outputs, backend, fallbacks } = here;
+  const expected = { certificate, strategies, inputs, outputs, backend, fallbacks, y: [...y.data] };
+  here.dispose();
+  const [found, told] = run(`${ACCOUNT}
+    const path = ${JSON.stringify(path)};
+    const more = ${JSON.stringify(name === 'a branch')} && { condition: new Tensor('bool', Uint8Array.of(1), []) };
+    const accounts = [];
+    for (const source of [path, await importModel(path)]) accounts.push(await accountOf(await compile(source), more));
+    ${show('accounts', 'answers.filter((kind) => kind === "made").length')}`) as [unknown[], number];
+  for (const account of found) expect(account).toEqual(JSON.parse(JSON.stringify(expected)));
+  expect(told).toBe(2);
 });
 
 test('without proofs first, the certificate is proved when it is read', async () => {

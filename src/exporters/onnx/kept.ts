@@ -9,7 +9,7 @@
  */
 import { assert, fail } from '../../diagnostics/index.ts';
 import type { OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
-import { capturedBy, nodeOrder, type OnnxOrigin } from '../../importers/index.ts';
+import { capturedBy, nodeOrder, type OnnxOrigin, type PartOrigin } from '../../importers/index.ts';
 import {
   type Graph,
   hasBodies,
@@ -30,7 +30,7 @@ import type { Carried } from './emission.ts';
  * Bodies read outer values by name: a value that has another name now gets the old one beside it.
  */
 export function carried(
-  origin: OnnxOrigin,
+  origin: PartOrigin,
   keep: number,
   node: Pick<Node, 'operands'>,
   name: (id: ValueId) => string,

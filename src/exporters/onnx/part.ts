@@ -4,7 +4,7 @@
  */
 import { fail, messageOf, UnskewError } from '../../diagnostics/index.ts';
 import { onnxTypeName, partOfModel, type ValueInfoInit } from '../../formats/onnx/index.ts';
-import { capturedBy, type OnnxOrigin, originOf } from '../../importers/index.ts';
+import { capturedBy, type PartOrigin, partOriginOf } from '../../importers/index.ts';
 import {
   type Graph,
   hasValue,
@@ -44,7 +44,7 @@ export type FoundTypes = (id: ValueId) => FoundType | undefined;
  */
 export function exportPart(part: GraphPart, found: FoundTypes = () => undefined): Uint8Array {
   const { graph, nodes, inputs, outputs } = part;
-  const origin = originOf(graph);
+  const origin = partOriginOf(graph);
   const alone = aloneOf(part);
   if (origin === undefined || !nodes.some((node) => isOp(node, opaqueOp))) return exportOnnx(alone);
   const given = new Set(inputs);
@@ -107,7 +107,7 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
 }
 
 /** The element type that the file declares for a value, when no array holds it: the package ends the process over some of them. */
-function elementsWithoutArray({ file }: OnnxOrigin, id: ValueId): string | undefined {
+function elementsWithoutArray({ file }: PartOrigin, id: ValueId): string | undefined {
   const { outputs, valueInfos } = file.graph;
   const type = [...outputs, ...valueInfos].find(({ name }) => name === id)?.type;
   if (type?.kind !== 'tensor' || type.onnxType === 0 || type.dtype !== undefined) return undefined;
@@ -117,7 +117,7 @@ function elementsWithoutArray({ file }: OnnxOrigin, id: ValueId): string | undef
 
 /** Undefined for a node that a part can hold, else why not. */
 export function partRefusal(node: Node, graph: Graph): string | undefined {
-  const origin = originOf(graph);
+  const origin = partOriginOf(graph);
   if (isOp(node, opaqueOp)) {
     if (origin === undefined) return 'it is not an operator of ONNX';
     return ownersIn(graph).has(node.id) ? undefined : 'it stands for no node of the file';
@@ -158,7 +158,7 @@ function aloneOf({ graph, nodes, inputs, outputs }: GraphPart): Graph {
 /** The node of the file that each IR node came from. */
 const ownersIn = once(
   (graph): ReadonlyMap<NodeId, number> =>
-    new Map(originOf(graph)?.nodes.flatMap((ids, index) => ids.map((id) => [id, index] as const))),
+    new Map(partOriginOf(graph)?.nodes.flatMap((ids, index) => ids.map((id) => [id, index] as const))),
 );
 
 /** A dimension is declared where it is known: symbols of ours are expressions. */

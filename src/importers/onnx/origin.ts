@@ -70,9 +70,28 @@ export function originOf({ origin }: Graph): OnnxOrigin | undefined {
   return origin && isOnnx(origin) ? origin : undefined;
 }
 
+/** What parts of a graph ask of its file. */
+export interface PartOrigin extends Pick<OnnxOrigin, 'file' | 'nodes' | 'captured'> {
+  readonly values: Readonly<Record<ValueId, Pick<ValueInfo, 'type'>>>;
+}
+
+/** The origin of a graph that another thread has read: a file of its carried operators alone. */
+export interface CarriedOrigin extends Origin, PartOrigin {
+  readonly kind: 'carried';
+}
+
+const isCarried = (origin: Origin): origin is CarriedOrigin => origin.kind === 'carried';
+
+/** The whole file of a graph, or that of its carried operators; undefined for a graph that came from no file of ONNX. */
+export function partOriginOf({ origin }: Graph): PartOrigin | undefined {
+  return origin && (isOnnx(origin) || isCarried(origin)) ? origin : undefined;
+}
+
 /** The outer values that the bodies of a node read: operands of its IR node behind its inputs. */
-export const capturedBy = ({ captured, file }: OnnxOrigin, index: number): readonly string[] =>
-  captured.get(index) ?? capturedNames(file.graph.nodes[index]);
+export const capturedBy = (
+  { captured, file }: Pick<OnnxOrigin, 'captured' | 'file'>,
+  index: number,
+): readonly string[] => captured.get(index) ?? capturedNames(file.graph.nodes[index]);
 
 /** True when the graph is all of the file, and no pass has changed it. */
 export function isAsImported(graph: Graph, { original, file, bodies }: OnnxOrigin): boolean {

@@ -1,16 +1,16 @@
 /** The messages between a thread that compiles and the one that asked it. */
 import type { TargetDescription } from '../../codegen/index.ts';
 import { type Diagnostic, InternalError, UnskewError } from '../../diagnostics/index.ts';
-import type { Claims, StrategyReport } from '../../passes/index.ts';
+import type { StrategyReport } from '../../passes/index.ts';
 import type { CompileOptions } from '../compile_options.ts';
 import type { OwnFile } from '../own_file.ts';
-import type { SentGraphs } from './sent.ts';
+import type { Sent, SentAccount, SentGraph } from './sent.ts';
 
 /** A file, by the path that messages show and the absolute one; bytes; or one graph. */
 export type SentSource =
   | { readonly file: string; readonly path: string }
   | { readonly bytes: Uint8Array }
-  | { readonly graph: SentGraphs };
+  | { readonly graph: Sent<SentGraph> };
 
 export interface Request {
   readonly id: number;
@@ -20,14 +20,20 @@ export interface Request {
   readonly tellProofs: boolean;
 }
 
-/** A compilation: the graph before the corrections of zero points where they are not proved yet, behind them, behind selection, and the last one. */
+/** A compilation. */
 export interface Made {
-  readonly graphs: SentGraphs;
-  readonly claims: Claims;
+  readonly stages: Sent<SentStages>;
   readonly target: TargetDescription;
   readonly strategies: readonly StrategyReport[];
   /** The file whose memory the constants lie in. */
   readonly file?: OwnFile;
+}
+
+/** The graph that runs, the one behind selection, and the account of those before. */
+export interface SentStages {
+  readonly graph: SentGraph;
+  readonly selected: SentGraph;
+  readonly account: SentAccount;
 }
 
 /** The model has to be compiled by the thread that runs it: of these bytes, where bytes were sent. */

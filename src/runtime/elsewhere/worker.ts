@@ -7,8 +7,9 @@ import { compileGraph } from '../compile_graph.ts';
 import { externalReader } from '../external_data.ts';
 import { readModelFileSync } from '../import_model.ts';
 import { type OwnFile, ownFile, versionOf } from '../own_file.ts';
-import { type Answer, failureOf, type Made, type Request } from './protocol.ts';
-import { canBeSent, graphsOf, sentOf } from './sent.ts';
+import { madeOf } from './made.ts';
+import { type Answer, failureOf, type Request } from './protocol.ts';
+import { Receiver } from './sent.ts';
 
 type Send = (answer: Answer, moved?: readonly ArrayBuffer[]) => void;
 
@@ -32,7 +33,7 @@ export function serveCompilations(): void {
 async function serve(request: Request, send: Send): Promise<void> {
   const { id } = request;
   try {
-    const made = await madeOf(request, send);
+    const made = await compiled(request, send);
     if (made !== undefined) send({ id, made: made.made }, made.moved);
     else send({ id, here: 'bytes' in request.source ? { bytes: request.source.bytes } : {} });
   } catch (error) {
@@ -40,24 +41,17 @@ async function serve(request: Request, send: Send): Promise<void> {
   }
 }
 
-async function madeOf(
+async function compiled(
   { id, source, options, tellProofs }: Request,
   send: Send,
-): Promise<{ readonly made: Made; readonly moved: readonly ArrayBuffer[] } | undefined> {
+): Promise<ReturnType<typeof madeOf> | undefined> {
   const { graph, file } = await readFrom(source, options);
-  if (!canBeSent(graph)) return undefined;
   const onProof = (done: number, of: number): void => send({ id, proof: [done, of] });
   // sizes of a file are known since it was read
   const { inputShapes, ...others } = options;
   const given = 'graph' in source ? options : others;
-  const compiled = compileGraph(graph, { ...given, ...(tellProofs && { onProof }) }, true);
-  const { claims, quantized, corrected, selected, target, strategies, atSizes } = compiled;
-  if (claims === undefined || atSizes !== undefined) return undefined;
-  const graphs = [claims.proved ? corrected : quantized, corrected, selected, compiled.graph];
-  if (!graphs.every(canBeSent)) return undefined;
-  const { sent, moved } = sentOf(graphs);
-  const own = file && moved.some((buffer) => buffer === file.bytes.buffer) ? { file } : {};
-  return { made: { graphs: sent, claims, target, strategies, ...own }, moved };
+  const compilation = compileGraph(graph, { ...given, ...(tellProofs && { onProof }) }, true);
+  return compilation.atSizes === undefined ? madeOf(compilation, file) : undefined;
 }
 
 interface Read {
@@ -66,7 +60,7 @@ interface Read {
 }
 
 async function readFrom(source: Request['source'], { profile, inputShapes }: Request['options']): Promise<Read> {
-  if ('graph' in source) return { graph: graphsOf(source.graph)[0] };
+  if ('graph' in source) return { graph: new Receiver(source.graph).graph(source.graph.what) };
   const options = { ...(profile && { profile }), ...(inputShapes && { inputShapes }) };
   if ('bytes' in source) return { graph: await importBytes(source.bytes, options) };
   const { file, path } = source;

@@ -27,6 +27,8 @@ export interface PartInit {
   readonly inputs: readonly ValueInfoInit[];
   /** A name alone has the type that follows from the nodes. */
   readonly outputs: readonly (ValueInfoInit | { readonly name: string })[];
+  /** Results whose types stay as the file declares them, wherever it does. */
+  readonly described?: ReadonlySet<string>;
   /** Operator sets that the file does not name. */
   readonly opsets: ReadonlyMap<string, number>;
 }
@@ -60,7 +62,7 @@ export function partOfModel(file: OnnxFile, part: PartInit): Uint8Array {
 
 function graphOf(
   context: Context,
-  { graph: { nodes, initializers, name } }: OnnxFile,
+  { graph: { nodes, initializers, name, outputs, valueInfos } }: OnnxFile,
   part: PartInit,
   copied: (range: { readonly at: number; readonly end: number }) => Uint8Array,
 ): Encoded {
@@ -75,5 +77,6 @@ function graphOf(
     ...part.initializers.flatMap((tensor) => field(graph.initializer[0], encodeTensor(tensor))),
     ...part.inputs.flatMap((input) => field(graph.input[0], encodeValueInfo(input))),
     ...part.outputs.flatMap((output) => field(graph.output[0], outputOf(output))),
+    ...[...outputs, ...valueInfos].flatMap(({ name, range }) => (part.described?.has(name) ? [copied(range)] : [])),
   ];
 }
