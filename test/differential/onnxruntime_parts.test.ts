@@ -5,6 +5,7 @@ import ort from 'onnxruntime-node';
 import { describe, expect, it } from 'vitest';
 import { compile, type Tensor, UnskewError } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
+import { halfToNumber, numberToBfloat16, numberToHalf } from '../../src/numerics/index.ts';
 import { batch, network } from '../lifecycle/network.ts';
 import { type ModelAttr, type ModelGraph, type ModelNode, writeModel } from '../support/onnx.ts';
 import { sentModel } from '../support/sent_model.ts';
@@ -382,4 +383,55 @@ it('a process ends by itself, with a model that was not disposed of and with a r
     timeout: 60_000,
   });
   expect(run).toMatchObject({ status: 0, signal: null, stdout: 'ended 1,2,3,3\n' });
+});
+
+describe('floats of 16 bits that ONNX Runtime has no kernels for', () => {
+  const numbers = [1.5, -2, 0.1, 3, -0, Infinity, 7, 1e-3];
+  it('bfloat16 goes in and out of carried operators', async () => {
+    const bytes = writeModel({
+      inputs: [
+        { name: 'x', type: 'bfloat16', dims: ['N', 2] },
+        { name: 'lengths', type: 'int64', dims: [2] },
+        { name: 'kept', type: 'bool', dims: ['N'] },
+      ],
+      outputs: [
+        { name: 'reversed', type: 'bfloat16' },
+        { name: 'y', type: 'bfloat16' },
+      ],
+      nodes: [
+        { op: 'ReverseSequence', inputs: ['x', 'lengths'], outputs: ['reversed'] },
+        { op: 'Compress', inputs: ['reversed', 'kept'], outputs: ['y'], attrs: { axis: 0 } },
+      ],
+      opsets: { '': 28 },
+    });
+    const model = await compile(bytes);
+    const data = Uint16Array.from(numbers, numberToBfloat16);
+    const feeds = {
+      x: { type: 'bfloat16', data, dims: [4, 2] },
+      lengths: { type: 'int64', data: BigInt64Array.of(4n, 2n), dims: [2] },
+      kept: { type: 'bool', data: Uint8Array.of(1, 0, 1, 0), dims: [4] },
+    };
+    for (const { reversed, y } of [await model.run(feeds), model.runSync(feeds), await model.run(feeds)]) {
+      const at = [6, 3, 4, 1, 2, 5, 0, 7].map((i) => data[i]);
+      expect([reversed.type, ...reversed.data]).toEqual(['bfloat16', ...at]);
+      expect([y.dims, ...y.data]).toEqual([[2, 2], at[0], at[1], at[4], at[5]]);
+    }
+    model.dispose();
+  });
+
+  it('an operator of float16 without a kernel computes in binary32', async () => {
+    const bytes = writeModel({
+      inputs: ['start', 'limit', 'delta'].map((name) => ({ name, type: 'float16', dims: [] })),
+      outputs: [{ name: 'y', type: 'float16' }],
+      nodes: [{ op: 'Range', inputs: ['start', 'limit', 'delta'], outputs: ['y'] }],
+      opsets: { '': 28 },
+    });
+    const model = await compile(bytes);
+    const of = (value: number) => ({ type: 'float16', data: Uint16Array.of(numberToHalf(value)), dims: [] });
+    const { y } = await model.run({ start: of(-1), limit: of(1), delta: of(0.1) });
+    const step = halfToNumber(numberToHalf(0.1));
+    const count = Math.ceil(2 / step);
+    expect([...y.data]).toEqual(Array.from({ length: count }, (_, i) => numberToHalf(Math.fround(-1 + i * step))));
+    model.dispose();
+  });
 });

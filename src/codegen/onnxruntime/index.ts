@@ -19,6 +19,7 @@ import {
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
+import { bfloat16ToNumber, numberToBfloat16 } from '../../numerics/index.ts';
 import type { Backend, NodeTime, Plan, Region, Session } from '../backend.ts';
 import { regionOf } from '../partition.ts';
 
@@ -51,12 +52,21 @@ export interface OnnxRuntimeSession {
 export interface PartWriter {
   /** Undefined for a node that it writes, else why not. */
   refusal(node: Node, graph: Graph): string | undefined;
-  /** @param found types that the graph does not know. @throws UnskewError U2008 */
-  write(region: Region, found: (id: ValueId) => FoundType | undefined): Uint8Array;
+  /**
+   * Inputs and outputs of bfloat16 are written as float32. @throws UnskewError U2008
+   *
+   * @param found types that the graph does not know
+   * @param isWide true for a carried node that computes floats of 16 bits in binary32; one of bfloat16 always does
+   */
+  write(region: Region, found: (id: ValueId) => FoundType | undefined, isWide: (node: Node) => boolean): Uint8Array;
 }
 
-/** bfloat16 has no array in its interface, and floats of 8 bits and integers of less than a byte are no inputs or results. */
-const crosses = (dtype: DType | 'opaque'): boolean => dtype !== 'bf16' && !isStoredType(dtype);
+/**
+ * bfloat16 has no array in its interface, and goes through float32 to and from carried operators. Floats of 8 bits and integers of less
+ * than a byte are no inputs or results.
+ */
+const crosses = (dtype: DType | 'opaque', node: Node): boolean =>
+  dtype === 'bf16' ? isOp(node, opaqueOp) : !isStoredType(dtype);
 
 /**
  * @param host the back end whose operators and capabilities graphs are compiled for
@@ -71,6 +81,8 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
     if (!answers.has(node.id)) answers.set(node.id, openedAlone(node, graph, writer, runtime));
     return answers.get(node.id);
   };
+  // operators on tensors of float16 that have kernels for float32 alone
+  const isWide = (node: Node): boolean => isOp(node, opaqueOp) && answers.get(node.id) !== undefined;
   return {
     ...other,
     name: 'onnxruntime',
@@ -85,12 +97,15 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
       if (isEmpty && !isOp(node, opaqueOp)) return 'an empty tensor';
       const isWithin = (id: ValueId) =>
         isStoredType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
-      const foreign = border.find((id) => !crosses(graph.values[id].type.dtype) && !isWithin(id));
+      const foreign = border.find((id) => !crosses(graph.values[id].type.dtype, node) && !isWithin(id));
       if (foreign !== undefined) return `it takes or gives ${graph.values[foreign].type.dtype}`;
       const refusal = writer.refusal(node, graph);
-      return refusal !== undefined || isOp(node, opaqueOp) ? refusal : tried(node, graph);
+      if (refusal !== undefined || !isOp(node, opaqueOp)) return refusal ?? tried(node, graph);
+      const types = border.map((id) => graph.values[id].type.dtype);
+      if (types.includes('f16') && !types.includes('opaque')) tried(node, graph);
+      return undefined;
     },
-    plan: (region) => planned(region, writer, opened),
+    plan: (region) => planned(region, writer, isWide, opened),
   };
 }
 
@@ -100,6 +115,7 @@ function openedAlone(node: Node, graph: Graph, writer: PartWriter, runtime: () =
     const model = writer.write(
       regionOf(graph, [node], () => true),
       () => undefined,
+      () => false,
     );
     runtime().open(model, 1).dispose();
     return undefined;
@@ -109,7 +125,7 @@ function openedAlone(node: Node, graph: Graph, writer: PartWriter, runtime: () =
   }
 }
 
-function planned(region: Region, writer: PartWriter, opened: Opened): Plan {
+function planned(region: Region, writer: PartWriter, isWide: (node: Node) => boolean, opened: Opened): Plan {
   const { graph, nodes, inputs, outputs } = region;
   const found = opened.foundIn(graph);
   // Carried operators leave sizes open, so that one session serves all of them.
@@ -118,7 +134,7 @@ function planned(region: Region, writer: PartWriter, opened: Opened): Plan {
   const key = JSON.stringify(
     isOpen ? [ids] : [ids, [...inputs, ...outputs].map((id) => formatType(typeOf(graph, id)))],
   );
-  const make = () => writer.write(region, (id) => found.get(id));
+  const make = () => writer.write(region, (id) => found.get(id), isWide);
   // later parts ask for the types of its results
   let first: OnnxRuntimeSession | undefined;
   if (outputs.some((id) => typeOf(graph, id).dtype === 'opaque')) {
@@ -139,19 +155,23 @@ function planned(region: Region, writer: PartWriter, opened: Opened): Plan {
 
 function sessionOf({ graph, nodes, outputs }: Region, session: OnnxRuntimeSession, give: () => void): Session {
   let disposed = false;
-  const checked = (results: readonly ITensor[]): readonly ITensor[] => {
-    for (const [i, id] of outputs.entries()) checkResult(id, typeOf(graph, id), results[i], nodes);
-    return results;
-  };
+  const checked = (results: readonly ITensor[]): readonly ITensor[] =>
+    outputs.map((id, i) => {
+      const type = typeOf(graph, id);
+      const result = type.dtype === 'bf16' ? asBfloat16(results[i]) : results[i];
+      checkResult(id, type, result, nodes);
+      return result;
+    });
+  const handed = (inputs: readonly ITensor[]) => inputs.map((x) => (is(x, 'bf16') ? asFloat32(x) : x));
   return {
     run(inputs) {
-      const results = session.run(inputs);
+      const results = session.run(handed(inputs));
       return results instanceof Promise ? results.then(checked) : checked(results);
     },
-    runSync: (inputs) => checked(session.runSync(inputs)),
+    runSync: (inputs) => checked(session.runSync(handed(inputs))),
     profile(inputs) {
       const start = performance.now();
-      const results = checked(session.runSync(inputs));
+      const results = checked(session.runSync(handed(inputs)));
       const microseconds = (performance.now() - start) * 1000;
       const [{ id, op }] = nodes;
       const more = nodes.length === 1 ? '' : ` and ${nodes.length - 1} more`;
@@ -165,6 +185,19 @@ function sessionOf({ graph, nodes, outputs }: Region, session: OnnxRuntimeSessio
     },
   };
 }
+
+const is = <D extends DType>(x: ITensor, dtype: D): x is ITensor<D> => x.dtype === dtype;
+
+/** Exact: the bits of bfloat16 are the first half of those of binary32. */
+const asFloat32 = ({ data, shape }: ITensor<'bf16'>): ITensor => ({
+  dtype: 'f32',
+  shape,
+  data: Float32Array.from(data, bfloat16ToNumber),
+});
+
+/** Exact as well: the part ends in a cast to bfloat16. */
+const asBfloat16 = (x: ITensor): ITensor =>
+  !is(x, 'f32') ? x : { dtype: 'bf16', shape: x.shape, data: Uint16Array.from(x.data, numberToBfloat16) };
 
 /** Other parts count on the sizes that the graph knows. */
 function checkResult(id: ValueId, { dtype, shape }: TensorType, result: ITensor, nodes: readonly Node[]): void {

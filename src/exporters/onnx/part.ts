@@ -23,6 +23,7 @@ import { emitGraph } from './emission.ts';
 import { exportOnnx } from './export.ts';
 import { carried, innerNames } from './kept.ts';
 import { schedule } from './schedule.ts';
+import { isWidened, widened } from './widened.ts';
 
 /** Some nodes of a graph, the values that they read from elsewhere, and those that are read elsewhere. */
 export interface GraphPart {
@@ -37,12 +38,17 @@ type FoundType = Pick<TensorType, 'dtype'> & Partial<TensorType>;
 export type FoundTypes = (id: ValueId) => FoundType | undefined;
 
 /**
- * The bytes of an ONNX model that computes the part. Where a carried operator is in it, dimensions that the file leaves open stay open:
+ * The bytes of an ONNX model that computes the part. Inputs and outputs of bfloat16 are float32 in it. Where a carried operator is in it, dimensions that the file leaves open stay open:
  * a part of carried operators alone serves all sizes.
  *
+ * @param isWide true for a carried node that computes floats of 16 bits in binary32; one of bfloat16 does in any case
  * @throws UnskewError U2008 for an operator that cannot be written, and for an input of a type that nobody knows
  */
-export function exportPart(part: GraphPart, found: FoundTypes = () => undefined): Uint8Array {
+export function exportPart(
+  part: GraphPart,
+  found: FoundTypes = () => undefined,
+  isWide: (node: Node) => boolean = () => false,
+): Uint8Array {
   const { graph, nodes, inputs, outputs } = part;
   const origin = partOriginOf(graph);
   const alone = aloneOf(part);
@@ -81,23 +87,38 @@ export function exportPart(part: GraphPart, found: FoundTypes = () => undefined)
   // dimensions are declared as the file declares them.
   const declared = (id: ValueId): FoundType | undefined => {
     const known = typeOf(graph, id);
-    const type = known.dtype === 'opaque' ? found(id) : known;
+    const type =
+      known.dtype === 'opaque' ? found(id) : known.dtype === 'bf16' ? { ...known, dtype: 'f32' as const } : known;
     const before = hasValue(origin, id) ? origin.values[id].type.shape : [];
     return type?.shape ? { ...type, shape: type.shape.map((_, axis) => before[axis] ?? 'open') } : type;
   };
+  const dtypes = new Map([...emitted.names].map(([id, name]) => [name, typeOf(graph, id as ValueId).dtype]));
+  const nodesAt = new Map(nodes.flatMap((node) => (owners.has(node.id) ? [[owners.get(node.id), node] as const] : [])));
+  const wide = widened({
+    items: schedule(emitted.nodes),
+    inputs,
+    outputs,
+    taken: [...Object.keys(graph.values), ...dtypes.keys(), ...file.graph.nodes.flatMap(innerNames)],
+    dtypeOf: (name) => dtypes.get(name),
+    widens(item) {
+      if (!('keep' in item)) return undefined;
+      const [node, before] = [nodesAt.get(item.keep), file.graph.nodes[item.keep]];
+      return node && isWidened(node, before, (id) => typeOf(graph, id as ValueId).dtype, isWide) ? before : undefined;
+    },
+  });
   return partOfModel(file, {
-    nodes: schedule(emitted.nodes),
+    nodes: wide.items,
     kept,
     initializers: emitted.initializers,
-    inputs: inputs.map((id) => {
+    inputs: inputs.map((id, i) => {
       const type = declared(id);
       if (type === undefined || type.dtype === 'opaque')
         return fail('U2008', 'a value of a type that is not understood cannot be handed over', { input: id });
-      return valueInfo(id, type);
+      return valueInfo(wide.inputs[i], type);
     }),
-    outputs: outputs.map((id) => {
+    outputs: outputs.map((id, i) => {
       const type = declared(id);
-      if (type !== undefined && type.dtype !== 'opaque') return valueInfo(id, type);
+      if (type !== undefined && type.dtype !== 'opaque') return valueInfo(wide.outputs[i], type);
       const without = elementsWithoutArray(origin, id);
       if (without !== undefined) fail('U2008', `elements of the type ${without} cannot be taken back`, { input: id });
       return { name: id };
