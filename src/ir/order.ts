@@ -17,13 +17,10 @@ export interface Order {
 }
 
 export const topologicalOrder = once((graph): Order => {
-  const tellers = tellersIn(graph);
   const byOperands = () => ordered(graph, ({ operands }) => operands);
-  if (tellers.size === 0) return byOperands();
-  const found = ordered(graph, (node) => [
-    ...node.operands,
-    ...symbolsRead(graph, node).flatMap((s) => tellers.get(s) ?? []),
-  ]);
+  if (tellersIn(graph).size === 0) return byOperands();
+  const told = sizesRead(graph);
+  const found = ordered(graph, (node) => [...node.operands, ...told(node)]);
   return found.cyclic.length === 0 ? found : byOperands();
 });
 
@@ -78,7 +75,7 @@ const deciding: ReadonlySet<string> = new Set(
 );
 
 /** For each symbol that a node decides a value that tells it. */
-function tellersIn(graph: Graph): ReadonlyMap<string, ValueId> {
+const tellersIn = once((graph): ReadonlyMap<string, ValueId> => {
   const tellers = new Map<string, ValueId>();
   for (const node of nodesOf(graph)) {
     if (!deciding.has(node.op)) continue;
@@ -89,10 +86,21 @@ function tellersIn(graph: Graph): ReadonlyMap<string, ValueId> {
   }
   for (const symbol of symbolsTold(graph, graph.inputs)) tellers.delete(symbol);
   return tellers;
-}
+});
 
 const symbolsTold = (graph: Graph, ids: readonly (ValueId | null)[]): ReadonlySet<string> =>
   new Set(ids.flatMap((id) => (id && graph.values[id]?.type.shape.flatMap((dim) => symbolTold(dim) ?? [])) || []));
+
+/** The values that tell sizes in the attributes of a node, where none of its operands does. */
+export const sizesRead = once((graph): ((node: Node) => readonly ValueId[]) => {
+  const tellers = tellersIn(graph);
+  return tellers.size === 0
+    ? () => []
+    : (node) => symbolsRead(graph, node).flatMap((symbol) => tellers.get(symbol) ?? []);
+});
+
+/** Values that some node reads for their size alone. */
+export const tellersRead = once((graph): ReadonlySet<ValueId> => new Set(nodesOf(graph).flatMap(sizesRead(graph))));
 
 /** Symbols in attributes that no operand tells. */
 export function symbolsRead(graph: Graph, node: Node): readonly string[] {

@@ -167,9 +167,6 @@ describe('GroupQueryAttention', () => {
       }),
       computed: 6,
       outputs: [f32, f32, f32],
-      // what lies behind the length of each is not defined
-      isDefined: (output, i) =>
-        output === 0 || Math.floor(i / size) % total < given[Math.floor(i / (shared * total * size))],
     };
   };
   const tables = [floats([40, 8]), floats([40, 8])];

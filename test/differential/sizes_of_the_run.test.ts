@@ -89,3 +89,32 @@ describe.each([[['onednn']], [['onednn', 'onnxruntime']]] as const)('by %s', (ba
     model.dispose();
   });
 });
+
+it('a size is told by a node whose values nobody reads', async () => {
+  const counted = writeModel({
+    inputs: [{ name: 'x', type: 'float32', dims: ['N'] }],
+    outputs: [{ name: 'zeros' }, { name: 'distinct' }],
+    initializers: [{ name: 'two', tensor: tensor('f32', [2], []) }],
+    nodes: [
+      node('NonZero', ['x'], ['at']),
+      node('Shape', ['at'], ['shape']),
+      node('Expand', ['two', 'shape'], ['zeros']),
+      node('Unique', ['x'], ['u']),
+      node('Shape', ['u'], ['size']),
+      node('Expand', ['two', 'size'], ['distinct']),
+    ],
+    opsets: { '': 17 },
+  });
+  const model = await compile(counted);
+  for (const values of [[0, 3, 0, 5, 3], [0, 0], [1]]) {
+    const { zeros, distinct } = await model.run({
+      x: { type: 'float32', data: Float32Array.from(values), dims: [values.length] },
+    });
+    expect(plain(zeros)).toEqual({
+      dims: [1, values.filter((v) => v !== 0).length],
+      data: values.filter((v) => v !== 0).map(() => 2),
+    });
+    expect(plain(distinct)).toEqual({ dims: [new Set(values).size], data: [...new Set(values)].map(() => 2) });
+  }
+  model.dispose();
+});

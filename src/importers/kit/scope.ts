@@ -18,6 +18,7 @@ import {
   type NodeId,
   type Origin,
   type Sink,
+  sizesRead,
   type TensorType,
   type Value,
   type ValueId,
@@ -190,18 +191,21 @@ export class Scope {
     return { name, inputs, outputs, nodes, values, pool, origin };
   }
 
-  /** The values that these depend on, and the inputs. */
+  /** The values that these depend on, be it for a size alone, and the inputs. */
   reached(outputs: readonly ValueId[]): ReadonlySet<ValueId> {
     const producers = new Map(
       Object.values(this.nodes).flatMap((node) => node.results.map((id) => [id, node] as const)),
     );
+    const { inputs, nodes, values, pool } = this;
+    const sizes = sizesRead({ name: '', inputs, outputs, nodes, values, pool });
     const needed = new Set<ValueId>(this.inputs);
     const pending = [...outputs];
     for (let id = pending.pop(); id !== undefined; id = pending.pop()) {
       if (needed.has(id)) continue;
       needed.add(id);
       const node = producers.get(id);
-      for (const next of [...(node?.operands ?? []), ...(node?.results ?? [])]) if (next !== null) pending.push(next);
+      if (node === undefined) continue;
+      for (const next of [...node.operands, ...node.results, ...sizes(node)]) if (next !== null) pending.push(next);
     }
     return needed;
   }

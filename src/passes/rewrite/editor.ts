@@ -24,6 +24,7 @@ import {
   producersOf,
   readersOf,
   type TensorType,
+  tellersRead,
   tensorOfType,
   topologicalOrder,
   type Value,
@@ -375,6 +376,11 @@ export class GraphEditor {
     else for (const place of moved) there.push(place);
   }
 
+  /** True also for a value of the base that a node reads for its size alone. */
+  #isRead(id: ValueId): boolean {
+    return this.isOutput(id) || this.#countConsumers(id) > 0 || tellersRead(this.#base).has(id);
+  }
+
   /** Removes the producers of values nobody reads any more, and theirs. */
   #sweep(values: readonly (ValueId | null)[]): NodeId[] {
     const removed: NodeId[] = [];
@@ -382,7 +388,7 @@ export class GraphEditor {
     while (queue.length > 0) {
       const id = queue.pop();
       const node = id ? this.producer(id) : undefined;
-      if (node === undefined || node.results.some((r) => this.isOutput(r) || this.#countConsumers(r) > 0)) continue;
+      if (node === undefined || node.results.some((r) => this.#isRead(r))) continue;
       this.#remove(node);
       removed.push(node.id);
       for (const operand of node.operands) queue.push(operand);

@@ -76,7 +76,7 @@ function placesOf(ctx: NodeContext, ids: Value, query: Value, total: Dim): Value
 interface Cache {
   /** The number of positions that were there before, for each of the batch: [N, 1]. */
   readonly before: Value;
-  /** The cached positions and then the new ones, as a position of both behind each other: [N, positions]. */
+  /** The cached positions, the new ones and then one of zeros, as positions of the three behind each other: [N, positions]. */
   readonly places: Value | undefined;
 }
 
@@ -93,17 +93,20 @@ function cacheOf(ctx: NodeContext, own: Value, past: Value | undefined, total: D
     a: ctx.emit(nnGreaterOrEqual, { a: at, b: before }),
     b: ctx.emit(nnLess, { a: at, b: sum(ctx, before, size) }),
   });
-  const last = ctx.emit(nnSub, { a: sum(ctx, sizeOf(ctx, past, 2), size), b: number(ctx, 1) });
+  const zeros = sum(ctx, sizeOf(ctx, past, 2), size);
+  const old = ctx.emit(nnMin, { a: at, b: ctx.emit(nnSub, { a: zeros, b: number(ctx, 1) }) });
+  const others = ctx.emit(nnWhere, { cond: ctx.emit(nnLess, { a: at, b: before }), a: old, b: zeros });
   const moved = sum(ctx, at, ctx.emit(nnSub, { a: sizeOf(ctx, past, 2), b: before }));
-  const places = ctx.emit(nnWhere, { cond: isNew, a: moved, b: ctx.emit(nnMin, { a: at, b: last }) });
+  const places = ctx.emit(nnWhere, { cond: isNew, a: moved, b: others });
   return { before, places };
 }
 
-/** The cache with the new positions behind those that count: [N, heads, positions, size]. */
+/** The cache with the new positions behind those that count, and zeros behind these: [N, heads, positions, size]. */
 function presentOf(ctx: NodeContext, past: Value | undefined, own: Value, places: Value | undefined): Value {
   if (!past || !places) return own;
-  const both = ctx.emit(nnConcat, { xs: [past, own] }, { axis: 2 });
-  const [n, heads] = own.type.shape;
+  const [n, heads, , width] = own.type.shape;
+  const zeros = ctx.emit(nnExpand, { x: ctx.scalar(own.type.dtype, 0, 'zeros') }, { shape: [n, heads, 1, width] });
+  const both = ctx.emit(nnConcat, { xs: [past, own, zeros] }, { axis: 2 });
   const count = places.type.shape[1];
   if (n === 1) return ctx.emit(nnGather, { x: both, indices: ctx.reshape(places, [count]) }, { axis: 2 });
   const indices = ctx.emit(nnExpand, { x: ctx.reshape(places, [n, 1, count, 1]) }, { shape: [n, heads, count, 1] });

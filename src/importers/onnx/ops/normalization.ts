@@ -96,8 +96,10 @@ export const normalizationOps: readonly OnnxOp[] = [
       const x = ctx.get('X');
       const axis = ctx.axis(ctx.attr.int('axis', -1), x.type.shape.length);
       const trailing = x.type.shape.map((_, i) => i).slice(axis);
-      const { mean, deviation } = moments(ctx, x, trailing);
-      return [...byForm(ctx, op), mean, ctx.emit(nnReciprocal, { x: deviation })];
+      // both are binary32, whatever the type of x is
+      const { mean, deviation } = moments(ctx, x.type.dtype === 'f64' ? x : ctx.cast(x, 'f32'), trailing);
+      const spread = ctx.emit(nnReciprocal, { x: deviation });
+      return [...byForm(ctx, op), ctx.cast(mean, 'f32'), ctx.cast(spread, 'f32')];
     },
   }),
   defineOnnxOp({
