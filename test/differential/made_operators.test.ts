@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
-import { type ITensor, interpret, nodesOf } from '../../src/ir/index.ts';
+import { checkFeeds, type ITensor, interpret, nodesOf, specialize } from '../../src/ir/index.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { random } from '../native/support.ts';
 import { type Model, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
@@ -27,7 +27,7 @@ async function expectNear(
   node: ModelNode,
   feeds: Readonly<Record<string, ITensor>>,
   initializers: readonly ModelInitializer[] = [],
-  opset = 18,
+  { opset = 18, areSizesKnown = true } = {},
 ): Promise<void> {
   const types = { f32: 'float32', s64: 'int64', bool: 'bool' } as const;
   const model: Model = {
@@ -35,7 +35,7 @@ async function expectNear(
     inputs: Object.entries(feeds).map(([name, { dtype, shape }]) => ({
       name,
       type: types[dtype as keyof typeof types],
-      dims: [...shape],
+      dims: shape.map((size, axis) => (areSizesKnown ? size : `${name}${axis}`)),
     })),
     outputs: node.outputs.map((name) => ({ name })),
     initializers,
@@ -48,7 +48,7 @@ async function expectNear(
   const publicFeeds = Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, toPublic(t)]));
   const results = await peer.run(publicFeeds as unknown as Feeds);
   await peer.dispose();
-  for (const [name, { shape, data }] of Object.entries(interpret(graph, feeds))) {
+  for (const [name, { shape, data }] of Object.entries(interpret(specialize(graph, checkFeeds(graph, feeds)), feeds))) {
     expect([...results[name].dims]).toEqual(shape);
     const actual = results[name].data as Float32Array;
     for (let i = 0; i < data.length; i++) {
@@ -86,13 +86,13 @@ describe('beside ONNX Runtime', () => {
     );
   });
 
-  it('EyeLike', async () => {
+  it('EyeLike, of sizes that are known or not', async () => {
     await fc.assert(
-      fc.asyncProperty(int(1, 5), int(1, 5), int(-3, 3), async (rows, columns, k) => {
+      fc.asyncProperty(int(1, 5), int(1, 5), int(-3, 3), fc.boolean(), async (rows, columns, k, areSizesKnown) => {
         const node = { op: 'EyeLike', inputs: ['x'], outputs: ['y'], attrs: { k } };
-        await expectNear(node, { x: floats([rows, columns], 1) });
+        await expectNear(node, { x: floats([rows, columns], 1) }, [], { areSizesKnown });
       }),
-      runs(20),
+      runs(40),
     );
   });
 
@@ -120,19 +120,24 @@ describe('beside ONNX Runtime', () => {
         const node = { op: 'OneHot', inputs: ['i', 'depth', 'values'], outputs: ['y'], attrs: { axis } };
         const i = integers('i', [0, 1, -1, 7, -9, 2], [2, 3]).tensor;
         const values = { name: 'values', tensor: tensor('f32', [0.5, 2], [2]) };
-        await expectNear(node, { i }, [integers('depth', [depth], []), values], 11);
+        await expectNear(node, { i }, [integers('depth', [depth], []), values], { opset: 11 });
       }),
       runs(20),
     );
   });
 
-  it('Trilu', async () => {
+  it('Trilu, of sizes and a diagonal that are known or not', async () => {
+    const far = fc.constantFrom(-3, -2, -1, 0, 1, 2, 3, -(2 ** 52), 2 ** 52);
+    const known = fc.record({ areSizesKnown: fc.boolean(), isDiagonalKnown: fc.boolean() });
     await fc.assert(
-      fc.asyncProperty(int(1, 4), int(1, 4), int(-3, 3), fc.boolean(), async (rows, columns, k, upper) => {
+      fc.asyncProperty(int(1, 4), int(1, 4), far, fc.boolean(), known, async (rows, columns, k, upper, options) => {
         const node = { op: 'Trilu', inputs: ['x', 'k'], outputs: ['y'], attrs: { upper: Number(upper) } };
-        await expectNear(node, { x: floats([2, rows, columns], 3) }, [integers('k', [k], [])]);
+        const x = floats([2, rows, columns], 3);
+        const diagonal = integers('k', [k], []);
+        const [feeds, constants] = options.isDiagonalKnown ? [{ x }, [diagonal]] : [{ x, k: diagonal.tensor }, []];
+        await expectNear(node, feeds, constants, options);
       }),
-      runs(20),
+      runs(60),
     );
   });
 

@@ -7,6 +7,7 @@ import { bitCastOps } from './ops/bit_cast.ts';
 import { bitShiftOps } from './ops/bit_shift.ts';
 import { blockOps } from './ops/blocks.ts';
 import { convOps } from './ops/conv.ts';
+import { diagonalOps } from './ops/diagonals.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
 import { embeddingOps } from './ops/embedding.ts';
 import { fourierOps } from './ops/fourier.ts';
@@ -52,6 +53,7 @@ const own: readonly OnnxOp[] = [
   ...shapeOps,
   ...movementOps,
   ...indexedOps,
+  ...diagonalOps,
   ...madeOps,
   ...bitCastOps,
   ...bitShiftOps,

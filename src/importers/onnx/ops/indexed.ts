@@ -1,6 +1,5 @@
-/** Operators by positions: the largest elements, elements at computed places, and masks that positions make. */
+/** Operators by positions: the largest elements, and elements at computed places. */
 import {
-  isStatic,
   nnAdd,
   nnEqual,
   nnNonMaxSuppression,
@@ -14,7 +13,6 @@ import {
   tensor,
   type Value,
 } from '../../../ir/index.ts';
-import { dtypes } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -65,23 +63,6 @@ function oneHot(ctx: NodeContext): Value {
   );
   const cond = ctx.emit(nnOr, { a: isThere(indices), b: isThere(fromEnd) });
   return ctx.emit(nnWhere, { cond, a: on, b: off });
-}
-
-/** The matrices above or below a diagonal, 0 elsewhere. */
-function trilu(ctx: NodeContext): Value {
-  const x = ctx.get('input');
-  const { dtype, shape } = x.type;
-  const sizes = shape.slice(-2);
-  if (sizes.length < 2) return ctx.refuse('the input should be matrices', 'U2005', { input: 'input' });
-  if (!isStatic(sizes)) return ctx.unsupported('matrices of an unknown size');
-  const [rows, columns] = sizes;
-  const diagonal = ctx.scalarOf('k') ?? 0;
-  const isUpper = ctx.attr.flag('upper', true);
-  const isKept = (row: number, column: number) => (isUpper ? column >= row + diagonal : column <= row + diagonal);
-  const mask = Array.from({ length: rows * columns }, (_, i) => Number(isKept(Math.floor(i / columns), i % columns)));
-  const cond = ctx.constant(tensor('bool', mask, [rows, columns]), 'triangle');
-  const zero = ctx.constant({ dtype, shape: [], data: new dtypes[dtype].storage(1) } as never, 'zero');
-  return ctx.emit(nnWhere, { cond, a: x, b: zero });
 }
 
 function nonMaxSuppression(ctx: NodeContext): Value {
@@ -145,5 +126,4 @@ export const indexedOps: readonly OnnxOp[] = [
     attributes: ['axis'],
     import: oneHot,
   }),
-  defineOnnxOp({ name: 'Trilu', since: 14, inputs: ['input', 'k?'], attributes: ['upper'], import: trilu }),
 ];

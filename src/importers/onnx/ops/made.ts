@@ -1,6 +1,6 @@
 /** Operators that consist of another one and a constant made for it. https://onnx.ai/onnx/operators */
 import { nnConvTranspose, tensor, type Value } from '../../../ir/index.ts';
-import { dtypeOfOnnxCode, isHalf, sizeOf } from '../../../tensors/index.ts';
+import { sizeOf } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -35,20 +35,6 @@ function col2im(ctx: NodeContext): Value {
   );
 }
 
-/** A square of zeros with ones along a diagonal, of the shape of the input. */
-function eyeLike(ctx: NodeContext): Value {
-  const { shape } = ctx.get('input').type;
-  const [rows, columns] = shape;
-  if (shape.length !== 2) return ctx.refuse('the input should be a matrix', 'U2005', { input: 'input' });
-  if (typeof rows !== 'number' || typeof columns !== 'number') return ctx.unsupported('a matrix of an unknown size');
-  const given = ctx.attr.int('dtype');
-  const dtype = given === undefined ? ctx.get('input').type.dtype : dtypeOfOnnxCode(given);
-  if (dtype === undefined || isHalf(dtype)) return ctx.unsupported(`the element type ${given}`);
-  const k = ctx.attr.int('k', 0);
-  const ones = Array.from({ length: rows * columns }, (_, i) => Number((i % columns) - Math.floor(i / columns) === k));
-  return ctx.cast(ctx.constant(tensor('f32', ones, [rows, columns]), 'ones'), dtype);
-}
-
 export const madeOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'Col2Im',
@@ -57,5 +43,4 @@ export const madeOps: readonly OnnxOp[] = [
     attributes: ['dilations', 'pads', 'strides'],
     import: col2im,
   }),
-  defineOnnxOp({ name: 'EyeLike', since: 9, inputs: ['input'], attributes: ['dtype', 'k'], import: eyeLike }),
 ];
