@@ -325,6 +325,33 @@ it('a product of no terms is 0, which ONNX Runtime leaves open', async () => {
   model.dispose();
 });
 
+it('declared sizes of outputs that do not hold', async () => {
+  const declaring = (dims: readonly number[], reader: readonly ModelNode[]) =>
+    writeModel({
+      inputs: [{ name: 'x', type: 'float32', dims: [4] }],
+      outputs: [{ name: 'u', type: 'float32', dims }, ...reader.map(() => ({ name: 'y' }))],
+      nodes: [{ op: 'Unique', inputs: ['x'], outputs: ['u'] }, ...reader],
+      opsets: { '': 17 },
+    });
+  const x = { type: 'float32', dims: [4], data: Float32Array.of(3, 1, 3, 2) } as const;
+  for (const [dims, reader] of [
+    [[2, 4], []],
+    [[5], []],
+    [[2, 4], [{ op: 'Neg', inputs: ['u'], outputs: ['y'] }]],
+  ] as const) {
+    const model = await compile(declaring(dims, reader));
+    for (const { u, y } of [await model.run({ x }), model.runSync({ x })]) {
+      expect(u.dims).toEqual([3]);
+      expect([...u.data]).toEqual([1, 2, 3]);
+      if (reader.length > 0) expect([...y.data]).toEqual([-1, -2, -3]);
+    }
+    model.dispose();
+  }
+  const countedOn = await compile(declaring([5], [{ op: 'Neg', inputs: ['u'], outputs: ['y'] }]));
+  await expect(countedOn.run({ x })).rejects.toMatchObject({ code: 'U5003' });
+  countedOn.dispose();
+});
+
 it.each(compilers)('a file of versions that ONNX Runtime does not read yet', async (make) => {
   const bytes = writeModel({
     inputs: [{ name: 'x', type: 'float32', dims: [2, 2] }],
