@@ -29,6 +29,7 @@ const parts = {
   compiler: ['runtime/index.ts', ['serveCompilations']],
   onnxruntime: ['exporters/index.ts', ['exportPart', 'partRefusal'], 'runtime/backends.ts'],
   carried: ['exporters/index.ts', ['carriedFileOf', 'originOfCarried'], 'runtime/elsewhere/sent.ts'],
+  anew: ['importers/index.ts', ['importOnnx'], 'runtime/at_sizes.ts'],
 };
 
 /**

@@ -1,10 +1,12 @@
 // Keeps the compiled code of dist/parts in build/code for this version of Node.js (scripts/load_part.cjs), so that a process does not compile
 // it again. Models that use what most models use are compiled and run here, since only functions that were called have code.
 // Usage: node scripts/code_cache.mjs [--quiet]
+import { EventEmitter } from 'node:events';
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import threads from 'node:worker_threads';
 import { compile, exportOnnx, parse, Tensor } from '../dist/index.js';
 
 const ROOT = resolve(import.meta.dirname, '..');
@@ -101,6 +103,19 @@ async function run(source, rowCount) {
   model.runSync(feed);
   return model;
 }
+
+/**
+ * Models are compiled in this thread: each has code of its own, and this one alone gives it. `compile` does so where the system gives no
+ * other one.
+ */
+threads.Worker = class extends EventEmitter {
+  constructor() {
+    super();
+    setImmediate(() => this.emit('error', Object.assign(new Error('no thread'), { code: 'ERR_WORKER_INIT_FAILED' })));
+  }
+  postMessage() {}
+  async terminate() {}
+};
 
 const folder = mkdtempSync(join(tmpdir(), 'unskew-code-'));
 try {

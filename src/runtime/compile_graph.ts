@@ -50,17 +50,19 @@ export function compileGraph(graph: Graph, options: CompileOptions = {}, waits =
     strategies: legalized.strategies,
     quantized: legalized.quantized,
     selected,
-    ...(sized && {
-      atSizes: (sizes) => {
-        const own = sized(sizes);
-        // the plan for all sizes, or an error
-        if (!own) refuseUnknown(bound, asked);
-        return own && compileGraph(own, { ...options, inputShapes: {} }).graph;
-      },
-    }),
+    ...(sized && { atSizes: compiledAt(sized, options, () => refuseUnknown(bound, asked)) }),
     account: legalized.account,
     get remaining() {
       return legalized.remaining;
     },
   };
 }
+
+/** @param refuse throws where the plan for all sizes does not serve either */
+export const compiledAt =
+  (sized: AtSizes, options: CompileOptions, refuse: () => void): AtSizes =>
+  (sizes) => {
+    const own = sized(sizes);
+    if (!own) refuse();
+    return own && compileGraph(own, { ...options, inputShapes: {} }).graph;
+  };

@@ -8,7 +8,7 @@ import { bindShapes } from './bind_shapes.ts';
 import { compileGraph } from './compile_graph.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
 import { modelOf } from './elsewhere/made.ts';
-import type { Here, Made } from './elsewhere/protocol.ts';
+import type { Made } from './elsewhere/protocol.ts';
 import { externalReader } from './external_data.ts';
 import { readModelFile } from './import_model.ts';
 import { Model } from './model.ts';
@@ -22,19 +22,18 @@ import { type OwnModel, ownModel } from './own_model.ts';
 export async function makeModel(
   source: Graph | string | Uint8Array,
   options: CompileOptions,
-  elsewhere: Promise<Made | Here> | undefined,
+  elsewhere: Promise<Made | undefined> | undefined,
   path: string,
 ): Promise<Model> {
   const found = elsewhere && (await whileLoading(elsewhere, options));
-  const isMade = found !== undefined && 'stages' in found;
-  const { compiled, file } = isMade
-    ? modelOf(found, orderOf(options))
-    : await compiledHere(found?.bytes ?? source, options, path);
+  // no thread started: the bytes are still the caller's
+  const own = !found && elsewhere && source instanceof Uint8Array && source.length > 0 ? source.slice() : source;
+  const { compiled, file } = found ? modelOf(found, options) : await compiledHere(own, options, path);
   return Model.inTurns(compiled, options, file);
 }
 
 /** Loads the addon while the other thread compiles. */
-async function whileLoading(elsewhere: Promise<Made | Here>, options: CompileOptions): Promise<Made | Here> {
+async function whileLoading(elsewhere: Promise<Made | undefined>, options: CompileOptions): Promise<Made | undefined> {
   const load = async (): Promise<void> => {
     backends[orderOf(options)[0]].here(threadsOf(options));
   };

@@ -1,7 +1,7 @@
 /** Models that nothing here can run, told when they are compiled. */
 import type { Backend } from '../codegen/index.ts';
 import { fail } from '../diagnostics/index.ts';
-import { originOf } from '../importers/index.ts';
+import { partOriginOf } from '../importers/index.ts';
 import {
   bodiesIn,
   carriedName,
@@ -56,7 +56,7 @@ const ELSEWHERE = 'run and bench hand it to ONNX Runtime where the package onnxr
 const CARRIES = 'unskew rewrite carries it through into ONNX that other runtimes run';
 
 /** Operators of ONNX that nobody here knows stay as they are in a rewritten file; those of other formats have no form in ONNX. */
-const isCarriedOn = (graph: Graph): boolean => originOf(graph) !== undefined;
+const isCarriedOn = (graph: Graph): boolean => partOriginOf(graph) !== undefined;
 
 /**
  * A size that depends on the values of a tensor, on no size of an input and on none that an operator counts: nobody can say how large the

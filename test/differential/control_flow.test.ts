@@ -409,14 +409,15 @@ describe('branches on a size, of different ranks', () => {
       for (const source of [bytes, join(folder, 'm.onnx')])
         for (const backends of [['onednn'], ['onednn', 'onnxruntime']] as const) {
           const model = await compile(source, { backends, threads: 1 });
+          const sent = await sentModel(bytes, { backends, threads: 1 });
           for (const [size, seed] of runs) {
             const feeds = feedsOf(size, seed);
             const theirs = listed((await runOnnx(bytes, toFeeds(feeds as never))).y);
             expect(plain((await model.run(feeds as never)).y)).toEqual(theirs);
-            expect(plain(model.runSync(feeds as never).y)).toEqual(theirs);
-            expect(model.fallbacks).toEqual([]);
+            for (const one of [model, sent]) expect(plain(one.runSync(feeds as never).y)).toEqual(theirs);
+            for (const one of [model, sent]) expect(one.fallbacks).toEqual([]);
           }
-          model.dispose();
+          for (const one of [model, sent]) one.dispose();
         }
     } finally {
       rmSync(folder, { recursive: true });

@@ -122,6 +122,40 @@ const withParts = {
     ],
     opsets: { '': 17 },
   }),
+  'branches of two ranks, which a run settles': writeModel({
+    inputs: [{ name: 'x', type: 'uint8', dims: ['N', ...batch(2).x.dims.slice(1)] }],
+    outputs: [{ name: 'y', type: 'uint8' }],
+    initializers: [
+      { name: 'one', tensor: tensor('s64', [1n], []) },
+      { name: 'axes', tensor: tensor('s64', [0n], [1]) },
+      { name: 'first', tensor: tensor('s64', [0n], []) },
+      { name: 'flat', tensor: tensor('s64', [-1n], [1]) },
+    ],
+    nodes: [
+      { op: 'Shape', inputs: ['x'], outputs: ['s'] },
+      { op: 'Gather', inputs: ['s', 'first'], outputs: ['n'] },
+      { op: 'Equal', inputs: ['n', 'one'], outputs: ['single'] },
+      {
+        op: 'If',
+        inputs: ['single'],
+        outputs: ['some'],
+        attrs: {
+          then_branch: {
+            g: {
+              inputs: [],
+              outputs: [{ name: 'a' }],
+              nodes: [{ op: 'Squeeze', inputs: ['x', 'axes'], outputs: ['a'] }],
+            },
+          },
+          else_branch: {
+            g: { inputs: [], outputs: [{ name: 'b' }], nodes: [{ op: 'Identity', inputs: ['x'], outputs: ['b'] }] },
+          },
+        },
+      },
+      { op: 'Reshape', inputs: ['some', 'flat'], outputs: ['y'] },
+    ],
+    opsets: { '': 17 },
+  }),
 };
 
 test.each(Object.entries(withParts))('%s is compiled in the thread as well', async (name, bytes) => {
@@ -140,7 +174,8 @@ test.each(Object.entries(withParts))('%s is compiled in the thread as well', asy
     for (const source of [path, await importModel(path)]) accounts.push(await accountOf(await compile(source), more));
     ${show('accounts', 'answers.filter((kind) => kind === "made").length')}`) as [unknown[], number];
   for (const account of found) expect(account).toEqual(JSON.parse(JSON.stringify(expected)));
-  expect(told).toBe(2);
+  // a graph that is read anew needs its file, which only this thread has
+  expect(told).toBe(name.endsWith('settles') ? 1 : 2);
 });
 
 test('without proofs first, the certificate is proved when it is read', async () => {

@@ -11,7 +11,7 @@ import { isCompiledFile } from '../../codegen/index.ts';
 import { fail, InternalError, systemCode } from '../../diagnostics/index.ts';
 import type { Graph } from '../../ir/index.ts';
 import type { CompileOptions } from '../compile_options.ts';
-import { type Answer, errorOf, type Here, type Made, type Request, type SentSource } from './protocol.ts';
+import { type Answer, errorOf, type Made, type Request, type SentSource } from './protocol.ts';
 import { canBeSent, Sender } from './sent.ts';
 
 const loader = join(import.meta.dirname, 'load_part.cjs');
@@ -24,11 +24,11 @@ require(workerData).load('compiler.cjs').serveCompilations();`;
  */
 const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 
-/** What the other thread makes of the source; undefined where it is known at once that this one has to compile. */
+/** What the other thread makes of the source; undefined where this one has to compile, which is known at once or when no thread starts. */
 export function compiledElsewhere(
   source: Graph | string | Uint8Array,
   options: CompileOptions,
-): Promise<Made | Here> | undefined {
+): Promise<Made | undefined> | undefined {
   if (!existsSync(loader)) return undefined;
   const sent = sourceOf(source, options);
   if (sent === undefined) return undefined;
@@ -72,7 +72,7 @@ function isModelFile(path: string): boolean {
 }
 
 interface Waiting {
-  readonly resolve: (found: Made | Here) => void;
+  readonly resolve: (found: Made | undefined) => void;
   readonly reject: (error: unknown) => void;
   readonly onProof: CompileOptions['onProof'];
 }
@@ -93,7 +93,7 @@ class Compiler {
   }
 
   /** @throws what structured clones refuse */
-  compile(source: SentSource, { onProof, ...options }: CompileOptions): Promise<Made | Here> {
+  compile(source: SentSource, { onProof, ...options }: CompileOptions): Promise<Made | undefined> {
     const id = this.#next++;
     try {
       this.#worker.postMessage({ id, source, options, tellProofs: onProof !== undefined } satisfies Request);
@@ -117,7 +117,7 @@ class Compiler {
         waiting.reject(error);
       }
     } else if ('failure' in answer) waiting.reject(errorOf(answer.failure));
-    else waiting.resolve('made' in answer ? answer.made : answer.here);
+    else waiting.resolve(answer.made);
     this.#waiting.delete(answer.id);
     if (this.#waiting.size === 0) this.#end(undefined);
   }
@@ -128,7 +128,7 @@ class Compiler {
     void this.#worker.terminate();
     for (const [id, { resolve, reject }] of this.#waiting) {
       this.#waiting.delete(id);
-      if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve({});
+      if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve(undefined);
       else reject(explained(error));
     }
   }

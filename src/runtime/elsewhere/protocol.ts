@@ -2,6 +2,7 @@
 import type { TargetDescription } from '../../codegen/index.ts';
 import { type Diagnostic, InternalError, UnskewError } from '../../diagnostics/index.ts';
 import type { StrategyReport } from '../../passes/index.ts';
+import type { FileAgain } from '../at_sizes.ts';
 import type { CompileOptions } from '../compile_options.ts';
 import type { OwnFile } from '../own_file.ts';
 import type { Sent, SentAccount, SentGraph } from './sent.ts';
@@ -27,6 +28,8 @@ export interface Made {
   readonly strategies: readonly StrategyReport[];
   /** The file whose memory the constants lie in. */
   readonly file?: OwnFile;
+  /** The file of a model that is read anew at sizes of a run. */
+  readonly again?: FileAgain;
 }
 
 /** The graph that runs, the one behind selection, and the account of those before. */
@@ -36,14 +39,8 @@ export interface SentStages {
   readonly account: SentAccount;
 }
 
-/** The model has to be compiled by the thread that runs it: of these bytes, where bytes were sent. */
-export interface Here {
-  readonly bytes?: Uint8Array;
-}
-
 export type Answer =
   | { readonly id: number; readonly made: Made }
-  | { readonly id: number; readonly here: Here }
   | { readonly id: number; readonly proof: readonly [done: number, of: number] }
   | { readonly id: number; readonly failure: Failure };
 

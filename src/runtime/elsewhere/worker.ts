@@ -3,6 +3,7 @@ import { parentPort } from 'node:worker_threads';
 import { assert } from '../../diagnostics/index.ts';
 import { importBytes } from '../../importers/index.ts';
 import type { Graph } from '../../ir/index.ts';
+import { fileAgain } from '../at_sizes.ts';
 import { compileGraph } from '../compile_graph.ts';
 import { externalReader } from '../external_data.ts';
 import { readModelFileSync } from '../import_model.ts';
@@ -33,25 +34,22 @@ export function serveCompilations(): void {
 async function serve(request: Request, send: Send): Promise<void> {
   const { id } = request;
   try {
-    const made = await compiled(request, send);
-    if (made !== undefined) send({ id, made: made.made }, made.moved);
-    else send({ id, here: 'bytes' in request.source ? { bytes: request.source.bytes } : {} });
+    const { made, moved } = await compiled(request, send);
+    send({ id, made }, moved);
   } catch (error) {
     send({ id, failure: failureOf(error) });
   }
 }
 
-async function compiled(
-  { id, source, options, tellProofs }: Request,
-  send: Send,
-): Promise<ReturnType<typeof madeOf> | undefined> {
+async function compiled({ id, source, options, tellProofs }: Request, send: Send): Promise<ReturnType<typeof madeOf>> {
   const { graph, file } = await readFrom(source, options);
   const onProof = (done: number, of: number): void => send({ id, proof: [done, of] });
   // sizes of a file are known since it was read
   const { inputShapes, ...others } = options;
   const given = 'graph' in source ? options : others;
   const compilation = compileGraph(graph, { ...given, ...(tellProofs && { onProof }) }, true);
-  return compilation.atSizes === undefined ? madeOf(compilation, file) : undefined;
+  const again = compilation.atSizes && fileAgain(graph, 'path' in source ? source.path : undefined);
+  return madeOf(compilation, { file, again });
 }
 
 interface Read {
