@@ -1,10 +1,16 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that leave no state behind in a process (mocks, settings): their files share workers, which load the sources once. */
-const shared = [
-  'test/unit/{diagnostics,ir,numerics,ops,onnx_*,passes,torch,torch_export}/**/*.test.ts',
-  'test/{conformance,golden,properties}/**/*.test.ts',
-  'test/differential/{conv,rewrite}*.test.ts',
+/**
+ * Tests that need a process of their own: they set the platform, mock modules, count or time what the whole process does, or end
+ * its threads. All other files leave no state behind and share workers, which load the sources once.
+ */
+const isolated = [
+  'test/{browser,faults,fuzz,lifecycle,sweep}/**/*.test.ts',
+  'test/native/{exhaustion,lent,openmp,session,shared_constants,team}.test.ts',
+  'test/unit/{hostile,platform,runtime}/**/*.test.ts',
+  'test/unit/{bundle,load_part,scaling}.test.ts',
+  'test/unit/cli/{output_files,process,proving}.test.ts',
+  'test/unit/proofs/verify.test.ts',
 ];
 
 /** Deep runs draw thousands of cases per test. */
@@ -16,8 +22,8 @@ export default defineConfig({
   test: {
     reporters: ['default', './scripts/skipped-reporter.mjs'],
     projects: [
-      { test: { ...common, name: 'shared', include: shared, isolate: false } },
-      { test: { ...common, name: 'isolated', include: ['test/**/*.test.ts', 'src/**/*.test.ts'], exclude: shared } },
+      { test: { ...common, name: 'shared', include: ['test/**/*.test.ts'], exclude: isolated, isolate: false } },
+      { test: { ...common, name: 'isolated', include: isolated } },
     ],
   },
 });

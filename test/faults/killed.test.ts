@@ -3,8 +3,8 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { afterAll, describe, expect, test } from 'vitest';
 import { openBeside } from '../../src/runtime/beside.ts';
+import { root } from '../support/program.ts';
 import { quantizedConv, unskew, workFolder } from '../unit/cli/support.ts';
-import { root } from './program.ts';
 
 const work = workFolder();
 afterAll(work.dispose);

@@ -1,8 +1,6 @@
 /** The program as a process, in a shell. */
 import { execFile } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-export const root = fileURLToPath(new URL('../../', import.meta.url));
+import { program, root } from '../support/program.ts';
 
 export interface Ended {
   readonly code: number;
@@ -13,10 +11,9 @@ export interface Ended {
 /** Runs a line of bash in which `unskew` is the program. */
 export const shell = (line: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> =>
   new Promise((resolve) => {
-    const program = `unskew() { ${process.execPath} --import tsx ${root}src/cli/main.ts "$@"; }`;
     execFile(
       'bash',
-      ['-c', `${program}; ${line}`],
+      ['-c', `unskew() { ${[process.execPath, ...program].join(' ')} "$@"; }; ${line}`],
       { cwd: root, env: { ...process.env, ...env } },
       (error, stdout, stderr) => resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr }),
     );

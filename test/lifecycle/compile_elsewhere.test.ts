@@ -7,13 +7,14 @@ import { compile } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { intoBranches } from '../support/into_branches.ts';
 import { writeModel } from '../support/onnx.ts';
+import { bundleInto } from '../support/program.ts';
 import { batch, network } from './network.ts';
 
 const repository = resolve(import.meta.dirname, '../..');
 /** Inside of the repository, as the code looks for its package.json in the folders above. */
 const folder = mkdtempSync(join(repository, 'node_modules/.bundle-'));
 beforeAll(() => {
-  execFileSync(process.execPath, [join(repository, 'scripts/bundle.mjs'), folder], { stdio: 'pipe' });
+  bundleInto(folder);
   writeFileSync(join(folder, 'model.onnx'), network());
   writeFileSync(join(folder, 'bad.onnx'), network().slice(0, 300));
   writeFileSync(

@@ -251,6 +251,15 @@ describe('scripts/setup', () => {
     expect(existsSync(join(root, 'dist/.digest'))).toBe(true);
   });
 
+  test('--built tells whether dist/ was made of the sources as they are, and does nothing', () => {
+    const { root, run } = project();
+    expect(run(['--built'])).toMatchObject({ status: 1, stdout: '', stderr: '', log: '' });
+    run();
+    expect(run(['--built'])).toMatchObject({ status: 0, stdout: '', stderr: '', log: '' });
+    writeFileSync(join(root, 'src/index.ts'), 'export const changed = true;\n');
+    expect(run(['--built'])).toMatchObject({ status: 1, stdout: '', stderr: '', log: '' });
+  });
+
   test('an installed package builds the addon alone, with the cmake-js that npm put beside it', () => {
     const { root, run } = project();
     rmSync(join(root, 'package-lock.json'));
@@ -327,7 +336,10 @@ describe('scripts/setup', () => {
   });
 
   test('refuses an argument it does not know', () => {
-    expect(project().run(['--force'])).toMatchObject({ status: 2, stderr: 'usage: scripts/setup [--quiet]\n' });
+    expect(project().run(['--force'])).toMatchObject({
+      status: 2,
+      stderr: 'usage: scripts/setup [--quiet | --built]\n',
+    });
   });
 });
 

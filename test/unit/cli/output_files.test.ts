@@ -13,11 +13,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, describe, expect, test } from 'vitest';
 import { readCompiledFile } from '../../../src/codegen/compiled_file.ts';
 import { parse, print } from '../../../src/ir/index.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
+import { program, root } from '../../support/program.ts';
 import { quantizedConv, unskew, workFolder } from './support.ts';
 
 const work = workFolder();
@@ -223,11 +223,13 @@ describe('- as an input', () => {
 });
 
 describe('as a process', () => {
-  const root = fileURLToPath(new URL('../../..', import.meta.url));
-  const program = `${process.execPath} --import tsx ${root}src/cli/main.ts`;
   const shell = (command: string): Promise<{ code: number | null; signal: string | null; stderr: string }> =>
     new Promise((resolve) => {
-      const child = spawn('bash', ['-c', `set -o pipefail; unskew() { ${program} "$@"; }; ${command}`], { cwd: root });
+      const child = spawn(
+        'bash',
+        ['-c', `set -o pipefail; unskew() { ${[process.execPath, ...program].join(' ')} "$@"; }; ${command}`],
+        { cwd: root },
+      );
       let stderr = '';
       child.stderr.on('data', (text) => void (stderr += text));
       child.on('close', (code, signal) => resolve({ code, signal, stderr }));

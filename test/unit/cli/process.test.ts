@@ -1,14 +1,12 @@
 /** The program as a process: exit codes, pipes, files. */
 import { execFile, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
-import { fileURLToPath } from 'node:url';
 import { afterAll, expect, test } from 'vitest';
 import { print } from '../../../src/ir/index.ts';
 import { importModel } from '../../../src/runtime/import_model.ts';
+import { program, root } from '../../support/program.ts';
 import { quantizedConv, workFolder } from './support.ts';
 
-const root = fileURLToPath(new URL('../../..', import.meta.url));
-const program = ['--import', import.meta.resolve('tsx'), `${root}src/cli/main.ts`];
 const work = workFolder();
 const model = work.write('conv.onnx', quantizedConv());
 afterAll(work.dispose);
