@@ -2,7 +2,7 @@
  * A copy of the working tree in a temporary folder, in which files are broken and tests run. Nothing there is shared with
  * the tree but the packages, which are linked one by one, so that caches beside them are the copy's own.
  */
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import {
   copyFileSync,
   existsSync,
@@ -16,6 +16,7 @@ import {
 } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { type Ended, Programs } from './program.ts';
 
 export const repository = resolve(import.meta.dirname, '../..');
 
@@ -42,7 +43,7 @@ interface Report {
 
 export class Workspace {
   readonly folder = mkdtempSync(join(tmpdir(), 'unskew-mutants-'));
-  readonly #running = new Set<ReturnType<typeof spawn>>();
+  readonly #programs = new Programs();
 
   constructor() {
     const listed = execFileSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], {
@@ -104,26 +105,13 @@ export class Workspace {
   }
 
   dispose(): void {
-    for (const child of this.#running) child.kill('SIGKILL');
+    this.#programs.end();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  #run(command: string, args: readonly string[], most: number): Promise<{ code: number | undefined; output: string }> {
+  #run(command: string, args: readonly string[], most: number): Promise<Ended> {
     const env = { ...process.env, CCACHE_BASEDIR: this.folder, CCACHE_NOHASHDIR: '1' };
-    const child = spawn(this.path(command), args, { cwd: this.folder, env, stdio: ['ignore', 'pipe', 'pipe'] });
-    this.#running.add(child);
-    let output = '';
-    const take = (data: Buffer): void => void (output = (output + data).slice(-10_000));
-    child.stdout.on('data', take);
-    child.stderr.on('data', take);
-    return new Promise((done) => {
-      const timer = setTimeout(() => child.kill('SIGKILL'), most);
-      child.on('close', (code) => {
-        clearTimeout(timer);
-        this.#running.delete(child);
-        done({ code: code ?? undefined, output });
-      });
-    });
+    return this.#programs.run(this.path(command), args, { cwd: this.folder, env, most });
   }
 }
 
