@@ -20,6 +20,8 @@ export interface Backend extends Target {
   readonly delegates?: boolean;
   /** Undefined for a node that it computes, else why it does not. Sizes are known. */
   accepts(node: Node, graph: Graph): string | undefined;
+  /** True for a node whose operands other parts compute, so that a session can look at them; absent: none does. */
+  standsApart?(node: Node, graph: Graph): boolean;
   /** Decides on layouts and memory. */
   plan(region: Region): Plan;
   /** Sums over 8-bit weights for proofs, where it has faster ones than TypeScript. */

@@ -1,12 +1,15 @@
 /** The parts of a graph that each back end computes: as few as a greedy schedule finds. */
-import { assert } from '../diagnostics/index.ts';
+import { fail } from '../diagnostics/index.ts';
 import {
+  carriedName,
   constantOf,
   type Graph,
   isCarriedInitializer,
+  isOp,
   type Node,
   nodesOf,
   once,
+  opaqueOp,
   symbolsRead,
   symbolTold,
   topologicalOrder,
@@ -53,7 +56,8 @@ export function partition<B extends Backend>(graph: Graph, backends: readonly B[
     const { at, refusal } = firstThatTakes(node, graph, backends);
     // turns go round: each node is computed in the first turn of its back end in which its operands are there
     let turn = at;
-    for (const id of readsOf(graph, node)) turn = Math.max(turn, made.get(id) ?? 0);
+    const later = backends[at].standsApart?.(node, graph) ? 1 : 0;
+    for (const id of readsOf(graph, node)) turn = Math.max(turn, (made.get(id) ?? -later) + later);
     turn += (((at - turn) % backends.length) + backends.length) % backends.length;
     for (const id of node.results) made.set(id, turn);
     while (turns.length <= turn) turns.push({ nodes: [], refusals: new Map() });
@@ -78,13 +82,15 @@ function firstThatTakes(
   graph: Graph,
   backends: readonly Backend[],
 ): { readonly at: number; readonly refusal: string | undefined } {
-  let first: string | undefined;
+  const refusals: string[] = [];
   for (const [at, backend] of backends.entries()) {
     const refusal = backend.accepts(node, graph);
-    if (refusal === undefined) return { at, refusal: first };
-    first ??= refusal;
+    if (refusal === undefined) return { at, refusal: refusals[0] };
+    refusals.push(refusal);
   }
-  assert(false, `no back end computes ${node.op}: ${first}`);
+  const { operator } = node.attrs;
+  const name = isOp(node, opaqueOp) ? carriedName(String(operator)) : node.op;
+  return fail('U2008', `no back end computes ${name}: ${refusals.join('; ')}`, node.loc);
 }
 
 /** The operands, and values that tell the sizes in attributes that no operand tells: such a size is open until a run knows it. */

@@ -24,7 +24,7 @@ export * from './ops/dnnl_ops.ts';
 export { epilogueAttrs } from './ops/epilogue.ts';
 export { interpolatedTypes, interpolationOf } from './ops/linear_resize.ts';
 export * from './ops/nn_ops.ts';
-export { carriedName, initializerOf, isCarriedInitializer, opaqueOp } from './ops/opaque.op.ts';
+export { carriedName, holdsNothing, initializerOf, isCarriedInitializer, opaqueOp } from './ops/opaque.op.ts';
 export { padded, paddedPosition } from './ops/padded.ts';
 export type { PoolAttrs } from './ops/pool_geometry.ts';
 export { windowCounts } from './ops/pool_windows.ts';

@@ -372,6 +372,95 @@ it('declared sizes of outputs that do not hold', async () => {
   countedOn.dispose();
 });
 
+describe('what ONNX Runtime ends the process over is not handed to it', () => {
+  const empty = (dims: number[]) => ({ type: 'float32', dims, data: new Float32Array(0) }) as const;
+  const ones = (dims: number[]) =>
+    ({ type: 'float32', dims, data: new Float32Array(dims.reduce((a, b) => a * b, 1)).fill(1) }) as const;
+
+  it('a product of no terms whose rank only the run knows', async () => {
+    const model = await compile(
+      writeModel({
+        inputs: [
+          { name: 'a', type: 'float32', dims: ['K', 'B', 'M'] },
+          { name: 'shape', type: 'int64', dims: ['R'] },
+          { name: 'b', type: 'float32', dims: ['B', 'L', 'N'] },
+          { name: 'other', type: 'int64', dims: ['Q'] },
+        ],
+        outputs: [{ name: 'y', type: 'float32' }],
+        nodes: [
+          { op: 'Reshape', inputs: ['a', 'shape'], outputs: ['c'], attrs: { allowzero: 1 } },
+          { op: 'Reshape', inputs: ['b', 'other'], outputs: ['d'], attrs: { allowzero: 1 } },
+          {
+            op: 'FusedMatMul',
+            domain: 'com.microsoft',
+            inputs: ['c', 'd'],
+            outputs: ['y'],
+            attrs: { transA: 1, transBatchA: 1 },
+          },
+        ],
+        opsets: { '': 17, 'com.microsoft': 1 },
+      }),
+    );
+    const feeds = (k: number) => ({
+      a: (k > 0 ? ones : empty)([k, 2, 2]),
+      shape: { type: 'int64', dims: [3], data: BigInt64Array.of(BigInt(k), 2n, 2n) },
+      b: (k > 0 ? ones : empty)([2, k, 3]),
+      other: { type: 'int64', dims: [3], data: BigInt64Array.of(2n, BigInt(k), 3n) },
+    });
+    expect([...(await model.run(feeds(4))).y.data]).toEqual(Array(12).fill(4));
+    await expect(model.run(feeds(0))).rejects.toMatchObject({ code: 'U5002' });
+    expect(() => model.runSync(feeds(0))).toThrow(/without elements/);
+    expect([...model.runSync(feeds(1)).y.data]).toEqual(Array(12).fill(1));
+    model.dispose();
+  });
+
+  it('a recurrent layer of no sequences, or of no steps', async () => {
+    const weights = [
+      { name: 'w', tensor: tensor('f32', Array(24).fill(0.5), [1, 8, 3]) },
+      { name: 'r', tensor: tensor('f32', Array(16).fill(0.5), [1, 8, 2]) },
+    ];
+    const layer = (outputs: string[]) =>
+      writeModel({
+        inputs: [{ name: 'x', type: 'float32', dims: ['S', 'N', 3] }],
+        outputs: outputs.filter((name) => name !== '').map((name) => ({ name, type: 'float32' })),
+        initializers: weights,
+        nodes: [{ op: 'LSTM', inputs: ['x', 'w', 'r'], outputs, attrs: { hidden_size: 2, input_forget: 1 } }],
+        opsets: { '': 17 },
+      });
+    const all = await compile(layer(['y', 'h']));
+    expect((await all.run({ x: ones([2, 1, 3]) })).y.dims).toEqual([2, 1, 1, 2]);
+    const { y, h } = await all.run({ x: empty([2, 0, 3]) });
+    expect([y.dims, h.dims]).toEqual([
+      [2, 1, 0, 2],
+      [1, 0, 2],
+    ]);
+    await expect(all.run({ x: empty([0, 2, 3]) })).rejects.toMatchObject({ code: 'U2008' });
+    all.dispose();
+  });
+
+  it('attention without a bias, in a form that is carried', async () => {
+    const carriedForm = writeModel({
+      inputs: [
+        { name: 'x', type: 'float32', dims: [1, 4, 4] },
+        { name: 'mask', type: 'int32', dims: [5] },
+      ],
+      outputs: [{ name: 'y', type: 'float32' }],
+      initializers: [{ name: 'w', tensor: tensor('f32', Array(48).fill(0.5), [4, 12]) }],
+      nodes: [
+        {
+          op: 'Attention',
+          domain: 'com.microsoft',
+          inputs: ['x', 'w', '', 'mask'],
+          outputs: ['y'],
+          attrs: { num_heads: 2 },
+        },
+      ],
+      opsets: { '': 17, 'com.microsoft': 1 },
+    });
+    await expect(compile(carriedForm)).rejects.toMatchObject({ code: 'U2008' });
+  });
+});
+
 it.each(compilers)('a file of versions that ONNX Runtime does not read yet', async (make) => {
   const bytes = writeModel({
     inputs: [{ name: 'x', type: 'float32', dims: [2, 2] }],

@@ -8,6 +8,7 @@ import {
   type DType,
   formatType,
   type Graph,
+  holdsNothing,
   type ITensor,
   isOp,
   isStoredType,
@@ -23,6 +24,7 @@ import {
 import { bfloat16ToNumber, numberToBfloat16 } from '../../numerics/index.ts';
 import type { Backend, NodeTime, Plan, Region, Session } from '../backend.ts';
 import { regionOf } from '../partition.ts';
+import { endsProcess, refuseEmpty, standsApart } from './ending.ts';
 
 /** ONNX Runtime as a back end needs it. */
 export interface OnnxRuntime {
@@ -94,8 +96,12 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
         return `${node.op} has a meaning of its own here`;
       const border = [...node.operands, ...node.results].filter((id) => id !== null);
       // of a product of no terms it leaves the sums as memory had them
-      const isEmpty = border.some((id) => graph.values[id].type.shape.includes(0));
-      if (isEmpty && !isOp(node, opaqueOp)) return 'an empty tensor';
+      const isEmpty = isOp(node, opaqueOp)
+        ? node.results.every((id) => holdsNothing(graph.values[id].type))
+        : border.some((id) => graph.values[id].type.shape.includes(0));
+      if (isEmpty) return 'an empty tensor';
+      const ending = endsProcess(node, graph);
+      if (ending !== undefined) return ending;
       const isWithin = (id: ValueId) =>
         isStoredType(graph.values[id].type.dtype) && graph.values[id].constant !== undefined;
       const foreign = border.find((id) => !crosses(graph.values[id].type.dtype, node) && !isWithin(id));
@@ -106,6 +112,7 @@ export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxR
       if (types.includes('f16') && !types.includes('opaque')) tried(node, graph);
       return undefined;
     },
+    standsApart,
     plan: (region) => planned(region, writer, isWide, opened),
   };
 }
@@ -154,11 +161,13 @@ function planned(region: Region, writer: PartWriter, isWide: (node: Node) => boo
   };
 }
 
-function sessionOf({ graph, nodes, outputs }: Region, session: OnnxRuntimeSession, give: () => void): Session {
+function sessionOf(region: Region, session: OnnxRuntimeSession, give: () => void): Session {
+  const { graph, nodes, outputs } = region;
   let disposed = false;
   const within = new Set(nodes);
   // Of an output that no other part reads, a model may declare what it likes: decoders with two branches declare the sizes of one.
   const isCountedOn = outputs.map((id) => (consumersOf(graph).get(id) ?? []).some((node) => !within.has(node)));
+  const check = refuseEmpty(region);
   const checked = (results: readonly ITensor[]): readonly ITensor[] =>
     outputs.map((id, i) => {
       const type = typeOf(graph, id);
@@ -166,7 +175,10 @@ function sessionOf({ graph, nodes, outputs }: Region, session: OnnxRuntimeSessio
       if (isCountedOn[i] || result.dtype !== type.dtype) checkResult(id, type, result, nodes);
       return result;
     });
-  const handed = (inputs: readonly ITensor[]) => inputs.map((x) => (is(x, 'bf16') ? asFloat32(x) : x));
+  const handed = (inputs: readonly ITensor[]) => {
+    check(inputs);
+    return inputs.map((x) => (is(x, 'bf16') ? asFloat32(x) : x));
+  };
   return {
     run(inputs) {
       const results = session.run(handed(inputs));

@@ -2,13 +2,27 @@
  * The interpreter as a back end: it computes whatever has a meaning, and is slow. It stands in for another one, whose operators
  * it computes by their meaning: graphs are compiled for that, and both can be compared.
  */
-import { evaluateGraph, type Graph, type ITensor, interpreterScratch, isOp, opaqueOp } from '../../ir/index.ts';
+import {
+  evaluateGraph,
+  type Graph,
+  holdsNothing,
+  type ITensor,
+  interpreterScratch,
+  isOp,
+  opaqueOp,
+  typeOf,
+} from '../../ir/index.ts';
 import type { Backend, NodeTime, Plan, Region } from '../backend.ts';
 
 export const reference = ({ byteSums: _, timing: __, ...other }: Backend): Backend => ({
   ...other,
   name: 'reference',
-  accepts: (node) => (isOp(node, opaqueOp) ? 'the operator is not known' : undefined),
+  /** Of a carried operator nothing has to be known whose results have no elements. */
+  accepts(node, graph) {
+    if (!isOp(node, opaqueOp)) return undefined;
+    const isEmpty = node.results.every((id) => holdsNothing(typeOf(graph, id)));
+    return isEmpty ? undefined : 'the operator is not known';
+  },
   plan,
 });
 

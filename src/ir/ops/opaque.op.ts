@@ -1,13 +1,14 @@
 import { fail } from '../../diagnostics/index.ts';
-import { allDTypes, storedTypes } from '../../tensors/index.ts';
+import { allDTypes, type DType, isStoredType, storedTypes, zeros } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
 import { parseType } from '../parse_type.ts';
+import { isStatic, type TensorType } from '../types.ts';
 
 const anything = tensorOf(...allDTypes, ...storedTypes, 'opaque');
 
 /**
  * An operator of the source format that unskew does not know or cannot express: carried through every rewrite, named by
- * `inspect`, and refused by name when someone tries to run it.
+ * `inspect`, and refused by name when someone tries to run it, unless none of its results has elements.
  */
 export const opaqueOp = defineOp({
   name: 'opaque',
@@ -18,10 +19,17 @@ export const opaqueOp = defineOp({
   infer(_types, { results }, refuse) {
     return results.map((text) => parseType(text) ?? refuse(`'${text}' is not a type`));
   },
-  evaluate(_tensors, { operator }) {
+  evaluate(_tensors, { operator, results }) {
+    const types = results.map((text) => parseType(text));
+    if (types.every((type) => type !== undefined && holdsNothing(type)))
+      return types.map((type) => zeros(type?.dtype as DType, type?.shape as readonly number[]));
     return fail('U2008', `${carriedName(operator)} is not supported and cannot be run`, { op: operator });
   },
 });
+
+/** True for a type of which there is one tensor, for it has no elements. */
+export const holdsNothing = ({ dtype, shape }: TensorType): boolean =>
+  dtype !== 'opaque' && !isStoredType(dtype) && isStatic(shape) && shape.includes(0);
 
 /** An initializer of a type that nobody computes with, as the operator of a node. */
 export const initializerOf = (type: string): string => `initializer of ${type}`;

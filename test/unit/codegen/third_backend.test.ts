@@ -114,7 +114,7 @@ describe.each([false, true])('three back ends, the second of which answers later
   });
 });
 
-it('a node that nobody takes is our fault', () => {
+it('a node that nobody takes is refused', () => {
   const b = new GraphBuilder();
   const graph = b.finish([b.emit(nnNeg, { x: b.input('x', 'f32', [4]) })]);
   expect(() => partition(graph, [taking('one', [], false)])).toThrow(

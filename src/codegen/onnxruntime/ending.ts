@@ -1,0 +1,70 @@
+/**
+ * Forms of operators over which ONNX Runtime ends the process, by a signal or in std::terminate. No part may hand them to it: nobody
+ * can catch them.
+ */
+import { fail } from '../../diagnostics/index.ts';
+import {
+  carriedName,
+  type Graph,
+  type ITensor,
+  isOp,
+  isStatic,
+  type Node,
+  opaqueOp,
+  typeOf,
+  type ValueId,
+} from '../../ir/index.ts';
+import type { Region } from '../backend.ts';
+
+/** Operators that fall over an operand without elements, at least in some of their forms. */
+const overNothing: ReadonlySet<string> = new Set([
+  'Einsum',
+  'GRU',
+  'LSTM',
+  'com.microsoft.FusedMatMul',
+  'com.microsoft.QLinearSoftmax',
+  'com.microsoft.TransposeMatMul',
+]);
+
+const fallsOverNothing = (node: Node): boolean => isOp(node, opaqueOp) && overNothing.has(String(node.attrs.operator));
+
+const isEmpty = (graph: Graph, id: ValueId): boolean => graph.values[id].type.shape.includes(0);
+
+/** True for a node whose operands have to be looked at in a run: they come from other parts. */
+export const standsApart = (node: Node, graph: Graph): boolean =>
+  fallsOverNothing(node) &&
+  node.operands.some((id) => {
+    const type = id === null ? undefined : typeOf(graph, id);
+    return type !== undefined && (type.dtype === 'opaque' || !isStatic(type.shape));
+  });
+
+/** Why a carried node is not for ONNX Runtime; undefined where it may be. */
+export function endsProcess(node: Node, graph: Graph): string | undefined {
+  if (!isOp(node, opaqueOp)) return undefined;
+  if (node.attrs.operator === 'com.microsoft.Attention' && node.operands[2] === null)
+    return 'ONNX Runtime ends the process over attention without a bias';
+  const isHanded = fallsOverNothing(node) && node.operands.some((id) => id !== null && isEmpty(graph, id));
+  return isHanded ? 'ONNX Runtime ends the process over operands without elements' : undefined;
+}
+
+/** @throws UnskewError U5002 for an operand that turns out to be empty in a run, of a node that stands apart */
+export function refuseEmpty({ graph, nodes, inputs }: Region): (given: readonly ITensor[]) => void {
+  const looked = nodes
+    .filter((node) => standsApart(node, graph))
+    .flatMap((node) =>
+      node.operands.flatMap((id) => {
+        const at = id === null ? -1 : inputs.indexOf(id);
+        return at < 0 ? [] : [{ node, at }];
+      }),
+    );
+  return (given) => {
+    const found = looked.find(({ at }) => given[at].shape.includes(0));
+    if (found === undefined) return;
+    const [{ node, at }, { operator }] = [found, found.node.attrs];
+    fail(
+      'U5002',
+      `${carriedName(String(operator))} is given '${inputs[at]}' without elements, over which ONNX Runtime ends the process`,
+      node.loc,
+    );
+  };
+}
