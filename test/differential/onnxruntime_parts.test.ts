@@ -288,22 +288,25 @@ describe('faults', () => {
     },
   );
 
-  it('of a result of another size than the model declares are told, on each way to it', async () => {
+  it('of a size that others count on, and that the result has not, are told on each way to it', async () => {
     const model = await compile(
       writeModel({
         inputs: [{ name: 'x', type: 'float32', dims: [6] }],
-        outputs: [{ name: 'y', type: 'float32', dims: [3] }],
-        nodes: [{ op: 'Unique', inputs: ['x'], outputs: ['y'] }],
+        outputs: [{ name: 'u', type: 'float32', dims: [3] }, { name: 'y' }],
+        nodes: [
+          { op: 'Unique', inputs: ['x'], outputs: ['u'] },
+          { op: 'Neg', inputs: ['u'], outputs: ['y'] },
+        ],
       }),
     );
     const kinds = (count: number) => ({
       x: { type: 'float32', data: Float32Array.from({ length: 6 }, (_, i) => i % count), dims: [6] },
     });
     for (let round = 0; round < 4; round++) {
-      expect([...(await model.run(kinds(3))).y.data]).toEqual([0, 1, 2]);
-      expect([...model.runSync(kinds(3)).y.data]).toEqual([0, 1, 2]);
+      expect([...(await model.run(kinds(3))).y.data]).toEqual([-0, -1, -2]);
+      expect([...model.runSync(kinds(3)).y.data]).toEqual([-0, -1, -2]);
       await expect(model.run(kinds(2))).rejects.toMatchObject({ code: 'U5003' });
-      expect(() => model.runSync(kinds(4))).toThrow(/U5003.*computes f32\[4\], and the model declares 'y' as f32\[3\]/);
+      expect(() => model.runSync(kinds(4))).toThrow(/U5003.*computes f32\[4\], and the model declares 'u' as f32\[3\]/);
     }
     model.dispose();
   });
