@@ -35,6 +35,8 @@ const descriptors: Readonly<Record<DType, string>> = {
   f8e4m3fnuz: '|u1',
   f8e5m2: '|u1',
   f8e5m2fnuz: '|u1',
+  f8e8m0: '|u1',
+  f4e2m1: '|u1',
 };
 const dtypeOf = new Map(allDTypes.filter((dtype) => dtype !== 'bf16').map((dtype) => [descriptors[dtype], dtype]));
 

@@ -11,10 +11,9 @@ import {
   type Graph,
   type ITensor,
   isFloat,
-  isFloat8,
   isInteger,
   isOp,
-  isPackedType,
+  isSmallFloat,
   isStatic,
   newArray,
   nnCast,
@@ -28,6 +27,7 @@ import {
   packed,
   qnnQuantize,
   refuseTooLarge,
+  sharesBytes,
   sizeOf,
   specialize,
   topologicalOrder,
@@ -82,7 +82,7 @@ function refuseSizes({ inputs, values }: Graph): never {
 }
 
 function randomTensor(dtype: DType, shape: readonly number[], range: Range, random: () => number): ITensor {
-  if (isPackedType(dtype)) {
+  if (sharesBytes(dtype)) {
     const next = elements(dtype, range, random);
     return packed(dtype, Array.from({ length: sizeOf(shape) }, next), shape);
   }
@@ -98,7 +98,9 @@ function elements(dtype: DType, [low, high]: Range, random: () => number): () =>
   if (dtype === 'f16') return () => 0x3c00 + Math.floor(random() * 0x400);
   if (dtype === 'bf16') return () => 0x3f80 + Math.floor(random() * 0x80);
   // all patterns of these exponents are positive numbers
-  if (isFloat8(dtype)) return () => 0x20 + Math.floor(random() * 0x20);
+  if (dtype === 'f8e8m0') return () => 0x78 + Math.floor(random() * 0x10);
+  if (dtype === 'f4e2m1') return () => Math.floor(random() * 8);
+  if (isSmallFloat(dtype)) return () => 0x20 + Math.floor(random() * 0x20);
   if (isFloat(dtype)) return () => low + random() * (high - low);
   return () => low + Math.floor(random() * (high - low + 1));
 }

@@ -1,11 +1,11 @@
 /** Numbers of the textual form. */
-import { type DType, dtypes, type ITensor, isFloat, isPackedType, newArray, packed } from '../tensors/index.ts';
+import { type DType, dtypes, type ITensor, isFloat, newArray, packed, sharesBytes } from '../tensors/index.ts';
 
 export const toNumber = (text: string): number =>
   text === 'nan' ? Number.NaN : text === 'inf' ? Infinity : text === '-inf' ? -Infinity : Number(text);
 
 export function parseItems(dtype: DType, items: readonly string[]): ITensor['data'] {
-  if (isPackedType(dtype)) return packed(dtype, items.map(toNumber), [items.length]).data;
+  if (sharesBytes(dtype)) return packed(dtype, items.map(toNumber), [items.length]).data;
   const data = newArray(dtype, items.length);
   items.forEach((item, i) => {
     data[i] = data instanceof BigInt64Array || data instanceof BigUint64Array ? BigInt(item) : toNumber(item);

@@ -1,6 +1,6 @@
 /** Conversions between numbers and the bit patterns of 8-bit floats: https://onnx.ai/onnx/technical/float8.html */
 import { dtypes, type Float8Type } from '../tensors/index.ts';
-import { roundHalfEven } from './rounding.ts';
+import { exponentOf, roundHalfEven } from './rounding.ts';
 
 interface Format {
   /** Bits of the fraction. */
@@ -48,11 +48,4 @@ export function numberToFloat8(type: Float8Type, x: number, saturates: boolean):
   // a pattern counts units of its binade, so that a carry runs into the exponent; below the least exponent there is no hidden bit
   const pattern = steps < 1 << fraction ? steps : ((exponent + bias - 1) << fraction) + steps;
   return pattern === 0 && isUnsignedZero ? 0 : sign | pattern;
-}
-
-/** ⌊log₂ x⌋ */
-function exponentOf(x: number): number {
-  if (x === 0) return -Infinity;
-  const near = Math.floor(Math.log2(x));
-  return 2 ** near > x ? near - 1 : 2 ** (near + 1) <= x ? near + 1 : near;
 }

@@ -24,6 +24,7 @@ export * from './quantize_linear.ts';
 export * from './requantization.ts';
 export * from './requantize.ts';
 export * from './rounding.ts';
+export * from './small_floats.ts';
 export * from './tables.ts';
 export * from './tflite.ts';
 export * from './tflite_binary.ts';

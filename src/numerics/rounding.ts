@@ -25,7 +25,7 @@ export const clampTo = (low: number, high: number, x: number): number => (x >= l
 /** `x` limited to the range of an integer type. */
 export const saturate = (dtype: DType, x: number): number => clampTo(dtypes[dtype].min, dtypes[dtype].max, x);
 
-/** ⌊log2 x⌋ of a positive number, exact where Math.log2 is not. */
+/** ⌊log2 x⌋ of a positive number, exact where Math.log2 is not; −∞ of 0. */
 export function exponentOf(x: number): number {
   const near = Math.floor(Math.log2(x));
   if (x / 2 ** near < 1) return near - 1;

@@ -74,6 +74,8 @@ const computedTypes = {
   f8e4m3fnuz: computed('float', 'float8e4m3fnuz', 18, 8, Uint8Array, 240),
   f8e5m2: computed('float', 'float8e5m2', 19, 8, Uint8Array, 57344),
   f8e5m2fnuz: computed('float', 'float8e5m2fnuz', 20, 8, Uint8Array, 57344),
+  f8e8m0: computed('float', 'float8e8m0', 24, 8, Uint8Array, 2 ** 127),
+  f4e2m1: computed('float', 'float4e2m1', 23, 4, Uint8Array, 6),
 };
 
 /** Element types of ONNX: those that unskew computes with, and those that it carries by name. */
@@ -82,8 +84,6 @@ export const elementTypes = {
   string: carried('string', 'string', 8, undefined),
   c64: carried('complex', 'complex64', 14, 64),
   c128: carried('complex', 'complex128', 15, 128),
-  f4e2m1: carried('float', 'float4e2m1', 23, 4),
-  f8e8m0: carried('float', 'float8e8m0', 24, 8),
 };
 
 export type ElementType = keyof typeof elementTypes;
@@ -96,7 +96,7 @@ export type TypedArray = ArrayOf[DType];
 /** The rows of the types that unskew computes with. */
 export const dtypes: { readonly [D in DType]: DTypeInfo<ArrayOf[D]> } = computedTypes;
 
-/** Types of which several elements share a byte: they are cast, reshaped and handed on. */
+/** Integers of which several share a byte: they are cast, reshaped and handed on. */
 export const packedTypes = ['u4', 's4', 'u2', 's2'] as const;
 export type PackedType = (typeof packedTypes)[number];
 export const isPackedType = (type: string): type is PackedType => packedTypes.some((packed) => packed === type);
@@ -105,8 +105,17 @@ export const isPackedType = (type: string): type is PackedType => packedTypes.so
 export const float8Types = ['f8e4m3fn', 'f8e4m3fnuz', 'f8e5m2', 'f8e5m2fnuz'] as const;
 export type Float8Type = (typeof float8Types)[number];
 export const isFloat8 = (type: string): type is Float8Type => float8Types.some((float8) => float8 === type);
-export const storedTypes = [...packedTypes, ...float8Types] as const;
-export const isStoredType = (type: string): type is PackedType | Float8Type => isPackedType(type) || isFloat8(type);
+/** Powers of two as scales, and floats of 4 bits, of which two share a byte, are treated likewise. */
+export const smallFloatTypes = [...float8Types, 'f8e8m0', 'f4e2m1'] as const;
+export type SmallFloat = (typeof smallFloatTypes)[number];
+export const isSmallFloat = (type: string): type is SmallFloat => smallFloatTypes.some((small) => small === type);
+export const storedTypes = [...packedTypes, ...smallFloatTypes] as const;
+export type StoredType = (typeof storedTypes)[number];
+export const isStoredType = (type: string): type is StoredType => isPackedType(type) || isSmallFloat(type);
+
+/** True for a type of which several elements share a byte. */
+export type SharedType = PackedType | 'f4e2m1';
+export const sharesBytes = (type: string): type is SharedType => isPackedType(type) || type === 'f4e2m1';
 
 const everyDType = keysOf(dtypes);
 /** All others, which any operator may take. */
@@ -134,7 +143,7 @@ export const byteLengthOf = (type: Exclude<ElementType, 'string'>, count: number
   Math.ceil((count * elementTypes[type].bits) / 8);
 
 /** The entries of an array for so many elements. */
-export const entriesOf = (d: DType, count: number): number => (isPackedType(d) ? byteLengthOf(d, count) : count);
+export const entriesOf = (d: DType, count: number): number => (sharesBytes(d) ? byteLengthOf(d, count) : count);
 
 /** A zeroed array for `length` elements of type `d`. */
 export function newArray<D extends DType>(d: D, length: number): ArrayFor<D> {

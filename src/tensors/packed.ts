@@ -1,6 +1,6 @@
-/** Integers of 4 and 2 bits: several in a byte, the lowest bits first, as ONNX keeps them. */
+/** Elements of 4 and 2 bits: several in a byte, the lowest bits first, as ONNX keeps them. */
 import type { ByteType } from './byte_type.ts';
-import { dtypes, newArray, type PackedType, packedTypes } from './dtype.ts';
+import { dtypes, newArray, type PackedType, packedTypes, type SharedType } from './dtype.ts';
 import { type ITensor, sizeOf } from './tensor.ts';
 
 export const isPackedTensor = (t: ITensor): t is ITensor<PackedType> => packedTypes.some((type) => type === t.dtype);
@@ -11,21 +11,30 @@ export const byteTypeOf = (type: PackedType): ByteType => (dtypes[type].kind ===
 /** The elements, each in a byte. */
 export function unpacked(t: ITensor<PackedType>): ITensor<ByteType> {
   const { bits, kind } = dtypes[t.dtype];
-  const [each, mask, sign] = [8 / bits, (1 << bits) - 1, kind === 'signed' ? 1 << (bits - 1) : 0];
+  const sign = kind === 'signed' ? 1 << (bits - 1) : 0;
   const dtype = byteTypeOf(t.dtype);
   const data = newArray(dtype, sizeOf(t.shape));
   // x ^ sign − sign is x with its sign bit spread
-  for (let i = 0; i < data.length; i++)
-    data[i] = (((t.data[Math.floor(i / each)] >> (bits * (i % each))) & mask) ^ sign) - sign;
+  for (const [i, pattern] of patternsOf(t).entries()) data[i] = (pattern ^ sign) - sign;
   return { dtype, shape: t.shape, data };
 }
 
+/** The bits of each element. */
+export function patternsOf({ dtype, shape, data }: ITensor<SharedType>): Uint8Array {
+  const { bits } = dtypes[dtype];
+  const [each, mask] = [8 / bits, (1 << bits) - 1];
+  return Uint8Array.from(
+    { length: sizeOf(shape) },
+    (_, i) => (data[Math.floor(i / each)] >> (bits * (i % each))) & mask,
+  );
+}
+
 /** Integers modulo 2^bits, packed. */
-export function packed<D extends PackedType>(
+export function packed<D extends SharedType>(
   dtype: D,
   values: ArrayLike<number>,
   shape: readonly number[],
-): ITensor<PackedType> & { readonly dtype: D } {
+): ITensor<SharedType> & { readonly dtype: D } {
   const { bits } = dtypes[dtype];
   const [each, mask] = [8 / bits, (1 << bits) - 1];
   const data = new Uint8Array(Math.ceil(values.length / each));

@@ -26,6 +26,8 @@ const descriptors: Readonly<Record<DType, string>> = {
   f8e4m3fnuz: '|u1',
   f8e5m2: '|u1',
   f8e5m2fnuz: '|u1',
+  f8e8m0: '|u1',
+  f4e2m1: '|u1',
 };
 
 /** Format version 1.0: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */

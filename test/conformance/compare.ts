@@ -1,8 +1,9 @@
 /** Compares outputs with the expected ones. */
 
-import { float8ToNumber } from '../../src/numerics/float8.ts';
 import { bfloat16ToNumber, halfToNumber } from '../../src/numerics/half.ts';
-import { dtypes, isFloat8 } from '../../src/tensors/dtype.ts';
+import { smallFloatToNumber } from '../../src/numerics/small_floats.ts';
+import { dtypes, isSmallFloat, sharesBytes } from '../../src/tensors/dtype.ts';
+import { patternsOf } from '../../src/tensors/packed.ts';
 import type { ITensor } from '../../src/tensors/tensor.ts';
 import { isWithin, type Tolerance } from '../support/jsonl.ts';
 import type { Expectation } from './cases.ts';
@@ -35,8 +36,12 @@ export function difference(
 }
 
 /** Element i as a number, floats of 16 and 8 bits decoded. */
-function valuesOf({ dtype, data }: ITensor): (i: number) => number {
-  if (isFloat8(dtype)) return (i) => float8ToNumber(dtype, Number(data[i]));
+function valuesOf(tensor: ITensor): (i: number) => number {
+  const { dtype, data } = tensor;
+  if (isSmallFloat(dtype)) {
+    const patterns = sharesBytes(dtype) ? patternsOf(tensor as ITensor<typeof dtype>) : data;
+    return (i) => smallFloatToNumber(dtype, Number(patterns[i]));
+  }
   const decode = dtype === 'f16' ? halfToNumber : dtype === 'bf16' ? bfloat16ToNumber : Number;
   return (i) => decode(data[i] as number);
 }

@@ -13,10 +13,10 @@ import {
   type Graph,
   type ITensor,
   isDType,
-  isPackedType,
   isStatic,
   isTensorOf,
   type Node,
+  sharesBytes,
   sizeOf,
   typeOf,
   type ValueId,
@@ -380,7 +380,7 @@ export class Recorder {
 
   #copy(id: ValueId, { buffer: source, strides }: Strided, destination: Buffer, to: PlainLayout): void {
     // elements that share bytes lie row major everywhere
-    const isPacked = isPackedType(this.dtype(id));
+    const isPacked = sharesBytes(this.dtype(id));
     const shape = isPacked ? [this.bytesOf(id)] : this.shape(id);
     const inOrder = (byAxis: readonly number[]) => (shape.length === 0 ? [1] : inMemoryOrder(to, byAxis));
     this.kernel(

@@ -9,9 +9,9 @@ import {
   elementTypeOfOnnxCode,
   elementTypes,
   isFloat,
-  isPackedType,
   isStoredType,
   sameBytes,
+  sharesBytes,
   sizeOf,
   viewAs,
 } from '../../tensors/index.ts';
@@ -121,7 +121,7 @@ export function readSparseTensor(context: Context, range: Range): OnnxSparseTens
   if (!Number.isSafeInteger(byteLength ?? elements)) fault(`has dims [${dims}], more than any memory holds`);
   const raw = once(() => {
     if (dtype === undefined) return fault('has elements that are carried only');
-    if (isPackedType(dtype)) return fault('has elements that share bytes');
+    if (sharesBytes(dtype)) return fault('has elements that share bytes');
     const bytes = byteLengthOf(dtype, 1);
     const dense = allocate(context, byteLengthOf(dtype, elements));
     const [from, at] = [values.raw(), positionsOf(indices, dims, fault)];
@@ -206,7 +206,7 @@ function decodeTyped(
 
   const big = field === 'int64Data' || dtype === 'u64';
   // elements that share a byte come a byte at a time
-  const entry = dtype === undefined || isPackedType(dtype) ? 'u8' : dtype;
+  const entry = dtype === undefined || sharesBytes(dtype) ? 'u8' : dtype;
   const bytes = allocate(context, byteLengthOf(entry, count));
   const array = viewAs(entry, bytes);
   eachInt(context, range, number, (value, i) => {

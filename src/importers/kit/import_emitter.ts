@@ -33,13 +33,12 @@ import {
   byteTypeOf,
   type DType,
   dtypes,
-  type Float8Type,
   type ITensor,
   isFloat,
   isHalf,
   isPackedType,
   isStoredType,
-  type PackedType,
+  type StoredType,
   scalar,
   sizeOf,
   tensor,
@@ -334,7 +333,7 @@ const clamp = (value: number | bigint): number =>
 const LARGE = BigInt(Number.MAX_SAFE_INTEGER);
 
 /** A type that has all numbers of a stored one, and that operators compute with. */
-const widerTypeOf = (type: PackedType | Float8Type): DType => (isPackedType(type) ? byteTypeOf(type) : 'f32');
+const widerTypeOf = (type: StoredType): DType => (isPackedType(type) ? byteTypeOf(type) : 'f32');
 
 const takes = (op: AnyOp, dtype: DType): boolean =>
   Object.values<OperandSpec>(op.operands).some(({ dtypes }) => dtypes.includes(dtype));

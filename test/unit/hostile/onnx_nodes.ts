@@ -135,6 +135,7 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
   SkipSimplifiedLayerNormalization: { inputs: ['x3', 'x3', 'c6'], attrs: {} },
   SimplifiedLayerNormalization: { inputs: ['x3', 'c6'], attrs: {} },
   GroupNorm: { inputs: ['x4', 'c6', 'c6'], attrs: { groups: 2 } },
+  BitCast: { inputs: ['q2'], attrs: { to: 3 }, opset: 26 },
   BitShift: { inputs: ['q2', 'q2'], attrs: { direction: 'LEFT' } },
   SwiGLU: { inputs: ['x2', 'x2'], attrs: {}, opset: 28 },
   CausalConvWithState: { inputs: ['x3', 'causal'], attrs: {}, opset: 27 },

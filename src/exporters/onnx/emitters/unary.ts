@@ -9,9 +9,9 @@ import {
   type nnRecentre,
   type OpWith,
 } from '../../../ir/index.ts';
-import { isFloat8, isPackedType } from '../../../tensors/index.ts';
+import { isFloat8, isPackedType, isSmallFloat } from '../../../tensors/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
-import { castTo, flag, float, type Written } from '../node_writer.ts';
+import { castTo, flag, float, text, type Written } from '../node_writer.ts';
 import { clipAttributes, clipBounds, clipped, finishVia, moved, via, widened } from './elements.ts';
 
 type Unary = NodeEmitter<OpWith<'x'>>;
@@ -79,11 +79,15 @@ export function cast(e: NodeEmitter<typeof nnCast>): Written {
   const to = e.resultType.dtype;
   if (to === 'bf16' || e.typeOf(e.view.x).dtype === 'bf16') e.since(13, 'Cast of bf16');
   for (const type of [to, e.typeOf(e.view.x).dtype]) {
-    if (isFloat8(type)) e.since(19, `Cast of ${type}`);
+    if (isSmallFloat(type)) e.since(isFloat8(type) ? 19 : type === 'f4e2m1' ? 23 : 24, `Cast of ${type}`);
     if (isPackedType(type)) e.since(type === 'u4' || type === 's4' ? 21 : 25, `Cast of ${type}`);
   }
-  const goesBeyond = isFloat8(to) && !e.view.attrs.saturate;
-  return e.finish('Cast', e.inputs(), { ...castTo(to), ...(goesBeyond && { saturate: flag(false) }) });
+  const { saturate, rounding } = e.view.attrs;
+  return e.finish('Cast', e.inputs(), {
+    ...castTo(to),
+    ...(isSmallFloat(to) && !saturate && { saturate: flag(false) }),
+    ...(to === 'f8e8m0' && rounding !== 'up' && { round_mode: text(rounding) }),
+  });
 }
 
 export const recentre = (e: NodeEmitter<typeof nnRecentre>): Written =>

@@ -26,10 +26,10 @@ import {
   type DType,
   dtypeOfOnnxCode,
   dtypes,
-  type Float8Type,
-  isFloat8,
   isHalf,
   isPackedType,
+  isSmallFloat,
+  type SmallFloat,
   tensor,
 } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
@@ -82,7 +82,7 @@ const ones = (ctx: NodeContext, shape: Shape): Value =>
     ? ctx.constant(tensor('f32', new Float32Array(sizeOf(shape)).fill(1), shape), 'ones')
     : ctx.unsupported(`scales [${shape}] of unknown number`);
 
-/** The zero point of floats of 8 bits, in binary32; undefined where it is known to be 0, which it always should be. */
+/** The zero point of floats of 8 or 4 bits, in binary32; undefined where it is known to be 0, which it always should be. */
 function realZeroPoint(ctx: NodeContext, x: Value, zp: Value | undefined): Value | undefined {
   const known = zp && ctx.constantOf(zp);
   const isZero = known && Array.from(known.data as Uint8Array).every((pattern) => pattern === 0);
@@ -101,8 +101,8 @@ function precisionOf(ctx: NodeContext, scale: Value): DType {
 const quotientIn = (ctx: NodeContext, precision: DType, x: Value, scale: Value): Value =>
   ctx.cast(ctx.emit(nnDiv, { a: ctx.cast(x, precision), b: ctx.cast(spread(ctx, x, scale), precision) }), 'f32');
 
-/** x / scale + zero point as a float of 8 bits. */
-function quantizeToFloat8(ctx: NodeContext, x: Value, scale: Value, to: Float8Type): Value {
+/** x / scale + zero point as a float of 8 or 4 bits. */
+function quantizeToSmallFloat(ctx: NodeContext, x: Value, scale: Value, to: SmallFloat): Value {
   const quotient = quotientIn(ctx, precisionOf(ctx, scale), x, scale);
   const zero = realZeroPoint(ctx, x, ctx.find('y_zero_point'));
   const y = zero ? ctx.emit(nnAdd, { a: quotient, b: zero }) : quotient;
@@ -118,7 +118,7 @@ function quantize(ctx: NodeContext): Value {
   const named =
     code === 0 ? undefined : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
   const to = zeroPoint?.type.dtype ?? named ?? 'u8';
-  if (isFloat8(to)) return quantizeToFloat8(ctx, x, scale, to);
+  if (isSmallFloat(to)) return quantizeToSmallFloat(ctx, x, scale, to);
   const dtype = isPackedType(to) ? byteTypeOf(to) : to;
   if (!isWordOf(qnnQuantize.attrs.dtype, dtype)) return ctx.unsupported(`quantization to ${dtype}`);
   if (named && named !== to)
@@ -151,7 +151,7 @@ function dequantize(ctx: NodeContext): Value {
   const code = ctx.attr.int('output_dtype', 0);
   const to =
     code === 0 ? scale.type.dtype : (dtypeOfOnnxCode(code) ?? ctx.unsupported(`the output type ${onnxTypeName(code)}`));
-  if (isFloat8(x.type.dtype)) {
+  if (isSmallFloat(x.type.dtype)) {
     const zero = realZeroPoint(ctx, x, zp);
     const real = zero ? ctx.emit(nnSub, { a: x, b: zero }) : x;
     return ctx.cast(ctx.emit(nnMul, { a: real, b: spread(ctx, x, unblocked(ctx, x, ctx.cast(scale, 'f32'))) }), to);

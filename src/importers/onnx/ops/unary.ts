@@ -15,7 +15,7 @@ import {
   nnSigmoid,
   type Value,
 } from '../../../ir/index.ts';
-import { type DType, dtypeOfOnnxCode, isFloat8, isHalf } from '../../../tensors/index.ts';
+import { type DType, dtypeOfOnnxCode, isHalf, isSmallFloat } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 
@@ -43,8 +43,16 @@ function clip(ctx: NodeContext): Value {
 }
 
 const castTo = (ctx: NodeContext, x: Value, to: DType): Value =>
-  isFloat8(to) && x.type.dtype !== to
-    ? ctx.emit(nnCast, { x }, { to, saturate: ctx.attr.flag('saturate', true) })
+  isSmallFloat(to) && x.type.dtype !== to
+    ? ctx.emit(
+        nnCast,
+        { x },
+        {
+          to,
+          saturate: ctx.attr.flag('saturate', true),
+          ...(to === 'f8e8m0' && { rounding: ctx.attr.word('round_mode', nnCast.attrs.rounding, 'up') }),
+        },
+      )
     : ctx.castAs(x, to);
 
 /** x·σ(α·x) */
