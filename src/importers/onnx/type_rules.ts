@@ -174,8 +174,10 @@ export const einsum: Rule = one((node) => {
   const sizes = new Map<string, Dim | undefined>();
   left.split(',').forEach((letters, i) => {
     [...letters].forEach((letter, axis) => {
-      const dim = node.input(i).dims?.[axis];
-      if (!sizes.has(letter) || sizes.get(letter) === 1 || sizes.get(letter) === undefined) sizes.set(letter, dim);
+      const [known, dim] = [sizes.has(letter) ? sizes.get(letter) : 1, node.input(i).dims?.[axis]];
+      // axes of size 1 broadcast, and an open size may be one
+      const certain = [known, dim].find((size) => typeof size === 'number' && size !== 1);
+      sizes.set(letter, certain ?? (known === 1 ? dim : dim === 1 || dim === known ? known : undefined));
     });
   });
   return { dtype, dims: [...right].map((letter) => sizes.get(letter)) };

@@ -53,7 +53,7 @@ function byFormula(inputs: readonly string[], output: string, operands: readonly
 
 /** Words of distinct letters of `abcde`, and a result made of letters that they have. */
 const equations = fc
-  .array(fc.shuffledSubarray([...'abcde'], { maxLength: 4 }), { minLength: 1, maxLength: 2 })
+  .array(fc.shuffledSubarray([...'abcde'], { maxLength: 4 }), { minLength: 1, maxLength: 4 })
   .chain((inputs) =>
     fc.record({
       inputs: fc.constant(inputs.map((word) => word.join(''))),
@@ -90,18 +90,61 @@ describe('Einsum', () => {
     expect(nodesOf(graph).map(({ op }) => op)).toEqual(['nn.matmul']);
   });
 
+  // with letters in place of the dots, and of sizes that are spread before
   it.each([
-    ['ii->i', [[2, 2]], [2]],
-    ['...ij->...ji', [[2, 2]], [2, 2]],
-    ['i,i,i->i', [[2], [2], [2]], [2]],
+    ['ii->i', 'ii->i', [[3, 3]], [3]],
+    ['ibi,i->b', 'ibi,i->b', [[3, 2, 3], [3]], [2]],
+    ['iii->', 'iii->', [[2, 2, 2]], []],
+    ['...ij->...ji', 'abij->abji', [[2, 3, 2, 1]], [2, 3, 1, 2]],
     [
-      'ij,jk->ik',
+      '...ij,...jk',
+      'abij,abjk->abik',
       [
-        [2, 1],
-        [3, 2],
+        [2, 3, 2, 2],
+        [2, 3, 2, 1],
       ],
-      [2, 2],
+      [2, 3, 2, 1],
     ],
+    ['j...,k->...kj', 'jab,k->abkj', [[2, 3, 2], [4]], [3, 2, 4, 2]],
+    [
+      '...i,...i',
+      'ai,bai->ba',
+      [
+        [3, 2],
+        [2, 3, 2],
+      ],
+      [2, 3],
+    ],
+    ['i...->...', 'iab->ab', [[3, 2, 2]], [2, 2]],
+  ] as const)('%s is %s', (equation, plain, shapes, output) => {
+    const operands = shapes.map((shape, i) => filled(shape, i + 1));
+    const graph = imported(equation, operands, output);
+    expect(graph.origin?.unsupported).toEqual([]);
+    const { y } = interpret(graph, Object.fromEntries(operands.map((x, i) => [`x${i}`, x])));
+    const [left, right] = plain.split('->');
+    expect(y.shape).toEqual(output);
+    expect(numbersOf(y).map((v) => v + 0)).toEqual(byFormula(left.split(','), right, operands));
+  });
+
+  it('broadcasts axes of size 1', () => {
+    const [a, b] = [filled([2, 1], 1), filled([3, 2], 2)];
+    const { y } = interpret(imported('ij,jk->ik', [a, b], [2, 2]), { x0: a, x1: b });
+    const wide = tensor(
+      'f32',
+      [0, 0, 0, 1, 1, 1].map((i) => numbersOf(a)[i]),
+      [2, 3],
+    );
+    expect(numbersOf(y).map((v) => v + 0)).toEqual(byFormula(['ij', 'jk'], 'ik', [wide, b]));
+    const dots = [filled([1, 2], 1), filled([3, 2], 2)];
+    const sum = interpret(imported('...i,...i->...', dots, [3]), { x0: dots[0], x1: dots[1] });
+    const [row, rows] = dots.map(numbersOf);
+    expect(numbersOf(sum.y)).toEqual([0, 1, 2].map((i) => row[0] * rows[2 * i] + row[1] * rows[2 * i + 1]));
+  });
+
+  it.each([
+    ['i->ii', [[2]], [2, 2]],
+    ['i..j->i', [[2, 2]], [2]],
+    ['...i...->i', [[2, 2]], [2]],
   ] as const)('%s is opaque', (equation, shapes, output) => {
     const graph = imported(
       equation,
