@@ -6,10 +6,11 @@ import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { GraphBuilder, type ITensor, interpret } from '../../src/ir/index.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_ops.ts';
-import { qnnBlockGather, qnnBlockMatmul } from '../../src/ir/ops/qnn_ops.ts';
+import { qnnBlockDequantize, qnnBlockGather, qnnBlockMatmul } from '../../src/ir/ops/qnn_ops.ts';
 import { bytesOfCodes, codeAt } from '../../src/numerics/index.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { runOnnx } from '../unit/onnx_export/support.ts';
 import { expectAgreementOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -237,4 +238,44 @@ describe('rows of tables', () => {
       { numRuns: 40 },
     );
   });
+});
+
+it('numbers in blocks along any axis, the last block shorter, are those of ONNX Runtime', async () => {
+  const numbers = fc.record({
+    dtype: fc.constantFrom('u8' as const, 's8' as const),
+    shape: fc.array(int(1, 7), { minLength: 2, maxLength: 3 }),
+    along: fc.nat(2),
+    block: int(1, 4),
+    hasZeros: fc.boolean(),
+    seed: fc.nat(0xffff),
+  });
+  await fc.assert(
+    fc.asyncProperty(numbers, async ({ dtype, shape, along, block, hasZeros, seed }) => {
+      const next = random(seed);
+      const bytes = (sizes: readonly number[]) =>
+        tensor(
+          dtype,
+          Array.from({ length: sizeOf(sizes) }, () => Math.floor(256 * next()) - (dtype === 's8' ? 128 : 0)),
+          sizes,
+        );
+      const axis = along % shape.length;
+      const blocks = shape.with(axis, Math.ceil(shape[axis] / block));
+      const scale = Float32Array.from({ length: sizeOf(blocks) }, () => next() - 0.3);
+      const g = new GraphBuilder();
+      const y = g.emit(
+        qnnBlockDequantize,
+        {
+          x: g.input('x', dtype, shape),
+          scale: g.constant(tensor('f32', scale, blocks)),
+          ...(hasZeros && { zp: g.constant(bytes(blocks)) }),
+        },
+        { axis, block },
+      );
+      const [graph, feeds] = [g.finish([y]), { x: bytes(shape) }];
+      const expected = interpret(graph, feeds)[y.id];
+      expect(interpret(importOnnx(exportOnnx(graph)), feeds)[y.id].data).toEqual(expected.data);
+      expect((await runOnnx(exportOnnx(graph), feeds))[y.id].data).toEqual(expected.data);
+    }),
+    { numRuns: 60 },
+  );
 });

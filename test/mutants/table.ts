@@ -2,7 +2,8 @@
 import type { Mutant } from './mutant.ts';
 import { arithmetic } from './table/arithmetic.ts';
 import { files } from './table/files.ts';
+import { programs } from './table/programs.ts';
 import { rewrites } from './table/rewrites.ts';
 import { running } from './table/running.ts';
 
-export const mutants: readonly Mutant[] = [...arithmetic, ...rewrites, ...files, ...running];
+export const mutants: readonly Mutant[] = [...arithmetic, ...rewrites, ...files, ...running, ...programs];

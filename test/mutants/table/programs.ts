@@ -1,0 +1,126 @@
+/** Control flow, weights in blocks, attention, plans in compiled files, and the border to ONNX Runtime. */
+import type { Mutant } from '../mutant.ts';
+
+const mutant = (name: string, file: string, text: string, instead: string, test: string, only?: string): Mutant => ({
+  name,
+  file: `src/${file}`,
+  text,
+  instead,
+  tests: [`test/${test}.test.ts`],
+  ...(only !== undefined && { only }),
+});
+
+export const programs: readonly Mutant[] = [
+  mutant(
+    'a loop whose condition is false at first runs',
+    'ir/ops/control_loop.op.ts',
+    'let isGoing = Boolean(cond.data[0]);',
+    'let isGoing = true;',
+    'differential/control_flow',
+  ),
+  mutant(
+    'a loop ends when its body says yes',
+    'ir/ops/control_loop.op.ts',
+    'isGoing = Boolean(next.data[0]);',
+    'isGoing = !next.data[0];',
+    'differential/control_flow',
+  ),
+  mutant(
+    'a loop without turns stacks results of one turn',
+    'ir/ops/control.ts',
+    'const shape = [0, ...type.shape.map(',
+    'const shape = [1, ...type.shape.map(',
+    'differential/control_flow',
+  ),
+  mutant(
+    'weights in blocks without zero points are counted from 0',
+    'ir/ops/qnn_block_matmul.op.ts',
+    ': 2 ** (bits - 1),',
+    ': 0,',
+    'differential/blocks',
+  ),
+  mutant(
+    'a row of a table in blocks is not counted from the end',
+    'ir/ops/qnn_block_gather.op.ts',
+    'given < 0 ? given + rows : given',
+    'given',
+    'differential/blocks',
+  ),
+  mutant(
+    'the last block, which is shorter, has no scale of its own',
+    'ir/ops/qnn_block_dequantize.op.ts',
+    'outer * Math.ceil(size / block)',
+    'outer * Math.floor(size / block)',
+    'differential/blocks',
+  ),
+  mutant(
+    'sums of blocks are rounded before they are added',
+    'numerics/blocks.ts',
+    'fusedMultiplyAdd(fl(sum), fl(scale * scales[n * blocks + b]), y[i * columns + n])',
+    'fl(fl(sum) * fl(scale * scales[n * blocks + b])) + y[i * columns + n]',
+    'differential/blocks',
+  ),
+  mutant(
+    'a position does not see itself',
+    'importers/onnx/ops/attention_parts.ts',
+    'ctx.emit(nnGreaterOrEqual, { a: own, b: positions(ctx, t) })',
+    'ctx.emit(nnGreater, { a: own, b: positions(ctx, t) })',
+    'differential/fused_forms',
+  ),
+  mutant(
+    'positions behind a past are counted from 0',
+    'importers/onnx/ops/attention_parts.ts',
+    'ownPositions(ctx, s, subDims(t, s))',
+    'ownPositions(ctx, s, 0)',
+    'differential/fused_forms',
+  ),
+  mutant(
+    'a mask of starts and ends has ends alone',
+    'importers/onnx/ops/attention_parts.ts',
+    'if (!isDouble) return ends;',
+    'if (shape.length === 1) return ends;',
+    'differential/fused_forms',
+  ),
+  mutant(
+    'results of other sizes lie in the lane of the run before',
+    'runtime/onnxruntime/worker.ts',
+    'if (!answer.outputs.every(fits)) return answer;',
+    '',
+    'differential/onnxruntime_parts',
+  ),
+  mutant(
+    'a run in a lane reads the inputs of the run before',
+    'runtime/onnxruntime/worker.ts',
+    'inputs.forEach((from, i) => made.arrays[i].set(from));',
+    '',
+    'differential/onnxruntime_parts',
+  ),
+  mutant(
+    'ONNX Runtime computes products of no terms',
+    'codegen/onnxruntime/index.ts',
+    "if (isEmpty) return 'an empty tensor';",
+    '',
+    'differential/onnxruntime_parts',
+  ),
+  mutant(
+    'results of ONNX Runtime may have other sizes than the graph knows',
+    'codegen/onnxruntime/index.ts',
+    'if (isAsKnown) return;',
+    'if (isAsKnown || result !== undefined) return;',
+    'differential/onnxruntime_parts',
+  ),
+  mutant(
+    'a kept constant is known by its array alone',
+    'codegen/onednn/kept_constants.ts',
+    'once(t.data, name, () => {',
+    'once(t.data, purpose, () => {',
+    'unit/codegen/kept_constants',
+  ),
+  mutant(
+    'a plan in a compiled file fits any code that plans',
+    'runtime/ready_file.ts',
+    '[...sources, isa, kernelIsa]',
+    '[sources[0], isa, kernelIsa]',
+    'unit/ready_file',
+  ),
+];
