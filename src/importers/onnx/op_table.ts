@@ -14,6 +14,7 @@ import { fourierOps } from './ops/fourier.ts';
 import { fusedOps } from './ops/fused.ts';
 import { groupQueryAttentionOps } from './ops/group_query_attention.ts';
 import { indexedOps } from './ops/indexed.ts';
+import { linearAttentionOps } from './ops/linear_attention.ts';
 import { madeOps } from './ops/made.ts';
 import { matmulOps } from './ops/matmul.ts';
 import { movementOps } from './ops/movement.ts';
@@ -38,6 +39,7 @@ const own: readonly OnnxOp[] = [
   ...attentionOps,
   ...groupQueryAttentionOps,
   ...onnxAttentionOps,
+  ...linearAttentionOps,
   ...rotaryOps,
   ...embeddingOps,
   ...fusedOps,

@@ -138,6 +138,11 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
   BitCast: { inputs: ['q2'], attrs: { to: 3 }, opset: 26 },
   BitShift: { inputs: ['q2', 'q2'], attrs: { direction: 'LEFT' } },
   SwiGLU: { inputs: ['x2', 'x2'], attrs: {}, opset: 28 },
+  LinearAttention: {
+    inputs: ['x3', 'x3', 'x3'],
+    attrs: { update_rule: 'linear', q_num_heads: 2, kv_num_heads: 2 },
+    opset: 27,
+  },
   CausalConvWithState: { inputs: ['x3', 'causal'], attrs: {}, opset: 27 },
   LSTM: { inputs: ['x3', 'w3', 'rw3'], attrs: { hidden_size: 2 } },
   GRU: { inputs: ['x3', 'g3', 'rg3'], attrs: { hidden_size: 2 } },

@@ -1,7 +1,7 @@
 /** Operators of ONNX that are graphs of several of ours, and that no released runtime has for these types, by their definitions. */
 import { describe, expect, it } from 'vitest';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
-import { type DType, dtypes, type Feeds, type ITensor, interpret, tensor } from '../../../src/ir/index.ts';
+import { type DType, dtypes, type Feeds, type ITensor, interpret, sizeOf, tensor } from '../../../src/ir/index.ts';
 import { type ModelNode, writeModel } from '../../support/onnx.ts';
 
 /** The outputs of one node on its inputs. */
@@ -161,4 +161,61 @@ describe('extremes of truth values', () => {
         [0, ofBoth, 1, ofNone].map((value) => ['bool', value]),
       );
     });
+});
+
+describe('LinearAttention', () => {
+  const [n, steps, heads, groups, size, width] = [2, 3, 2, 2, 2, 3];
+  const drawn = (seed: number, shape: readonly number[]) =>
+    tensor(
+      'f32',
+      Array.from({ length: sizeOf(shape) }, (_, i) => Math.sin(i * seed + 1)),
+      shape,
+    );
+  const q = drawn(1.3, [n, steps, heads * groups * size]);
+  const [k, v] = [drawn(0.7, [n, steps, heads * size]), drawn(2.1, [n, steps, heads * width])];
+  const past = drawn(0.3, [n, heads, size, width]);
+  const decay = drawn(0.9, [n, steps, heads]);
+  const beta = drawn(1.7, [n, steps, 1]);
+
+  /** By the formulas, element by element. */
+  function expected(rule: string, before: ITensor | undefined): readonly [y: number[], state: number[]] {
+    const state = Array.from({ length: n * heads * size * width }, (_, i) => (before ? Number(before.data[i]) : 0));
+    const y = Array<number>(n * steps * heads * groups * width).fill(0);
+    const at = (t: ITensor, i: number) => Number(t.data[i]);
+    for (let b = 0; b < n; b++)
+      for (let t = 0; t < steps; t++)
+        for (let h = 0; h < heads; h++) {
+          const row = b * steps + t;
+          const cell = (i: number, j: number) => ((b * heads + h) * size + i) * width + j;
+          const gate = rule.startsWith('gated') ? Math.exp(at(decay, row * heads + h)) : 1;
+          for (let i = 0; i < size; i++) for (let j = 0; j < width; j++) state[cell(i, j)] *= gate;
+          for (let j = 0; j < width; j++) {
+            let seen = 0;
+            for (let i = 0; i < size; i++) seen += at(k, (row * heads + h) * size + i) * state[cell(i, j)];
+            const rest = at(v, (row * heads + h) * width + j) - (rule.endsWith('delta') ? seen : 0);
+            const added = rest * (rule.endsWith('delta') ? at(beta, row) : 1);
+            for (let i = 0; i < size; i++) state[cell(i, j)] += at(k, (row * heads + h) * size + i) * added;
+          }
+          for (let g = 0; g < groups; g++)
+            for (let j = 0; j < width; j++)
+              for (let i = 0; i < size; i++) {
+                const head = row * heads * groups + h * groups + g;
+                y[head * width + j] += (at(q, head * size + i) * state[cell(i, j)]) / Math.sqrt(size);
+              }
+        }
+    return [y, state];
+  }
+
+  for (const rule of ['linear', 'gated', 'delta', 'gated_delta'])
+    for (const before of [undefined, past])
+      it(`${rule}, ${before ? 'behind a state' : 'from the start'}`, () => {
+        const attrs = { update_rule: rule, q_num_heads: heads * groups, kv_num_heads: heads };
+        const operands = [q, k, v, before, rule.startsWith('gated') ? decay : undefined];
+        if (rule.endsWith('delta')) operands.push(beta);
+        const made = run({ op: 'LinearAttention', outputs: ['y', 'state'], attrs }, operands);
+        const right = expected(rule, before);
+        for (const [i, got] of [made.y, made.state].entries())
+          for (const [at, value] of right[i].entries()) expect(Number(got.data[at])).toBeCloseTo(value, 5);
+        expect([made.y.shape, made.state.shape]).toEqual([[n, steps, heads * groups * width], past.shape]);
+      });
 });

@@ -59,7 +59,11 @@ function primitivesOf(view: Matmul, r: Recorder): ProductPrimitives {
 }
 
 export const floatMatmul: Lowering<typeof nnMatmul> = {
-  refuses: ({ a }, graph) => (graph.dtype(a) === 'f32' ? undefined : 'an integer matmul that no primitive serves'),
+  refuses({ a }, graph) {
+    const dtype = graph.dtype(a);
+    if (dtype === 'f32') return undefined;
+    return dtype === 'f64' ? 'a matmul of f64' : 'an integer matmul that no primitive serves';
+  },
   lower(view, r) {
     const { a, b, y, node } = view;
     const isVector = [a, b].some((id) => r.shape(id).length < 2);
