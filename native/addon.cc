@@ -101,6 +101,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->native_memory = constructor<NativeMemory>(env);
   data->primitive = constructor<Primitive>(env);
   data->session = constructor<Session>(env);
+  data->session_opening = constructor<SessionOpening>(env);
   data->session_template = constructor<SessionTemplate>(env);
   data->arenas = constructor<Arenas>(env);
   const dnnl_version_t* found = dnnl_version();
@@ -116,6 +117,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("pack", Napi::Function::New<coded<pack_function>>(env, "pack"));
   exports.Set("arenas", Napi::Function::New<coded<arenas_function>>(env, "arenas"));
   exports.Set("session", Napi::Function::New<coded<session_function>>(env, "session"));
+  exports.Set("opening", Napi::Function::New<coded<opening_function>>(env, "opening"));
   exports.Set("sessionTemplate", Napi::Function::New<coded<session_template_function>>(env, "sessionTemplate"));
   exports.Set("byteSums", Napi::Function::New<coded<byte_sums_function>>(env, "byteSums"));
   exports.Set("setKernelIsa", Napi::Function::New<coded<set_kernel_isa>>(env, "setKernelIsa"));

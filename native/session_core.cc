@@ -17,8 +17,8 @@ double microseconds_now() {
 
 }  // namespace
 
-SessionCore::SessionCore(const SessionPlan& plan, std::shared_ptr<ArenaPool> arenas)
-    : plan_(compile_plan(plan)),
+SessionCore::SessionCore(const SessionPlan& plan, CompiledPlan compiled, std::shared_ptr<ArenaPool> arenas)
+    : plan_(std::move(compiled)),
       arenas_(std::move(arenas)),
       threads_(plan.threads),
       step_count_(plan_.steps.size()),

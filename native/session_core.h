@@ -21,7 +21,9 @@ using BufferList = std::vector<uint8_t*>;
 class SessionCore : public std::enable_shared_from_this<SessionCore> {
  public:
   // Runs take their arenas from the pool.
-  SessionCore(const SessionPlan& plan, std::shared_ptr<ArenaPool> arenas = std::make_shared<ArenaPool>());
+  SessionCore(const SessionPlan& plan, std::shared_ptr<ArenaPool> arenas = std::make_shared<ArenaPool>())
+      : SessionCore(plan, compile_plan(plan), std::move(arenas)) {}
+  SessionCore(const SessionPlan& plan, CompiledPlan compiled, std::shared_ptr<ArenaPool> arenas);
   ~SessionCore();
   SessionCore(const SessionCore&) = delete;
   SessionCore& operator=(const SessionCore&) = delete;
@@ -61,7 +63,6 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
 
  private:
   using Copies = std::vector<AlignedBuffer>;
-  using Clock = std::chrono::steady_clock;
   static constexpr size_t kKeptCopies = 2;  // of inputs, for later runs
   // A run handed over takes 10 to 20 microseconds of the calling thread and as much again until it hears of the end.
   static constexpr std::chrono::microseconds kQuick{100};

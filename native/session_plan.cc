@@ -28,7 +28,9 @@ struct ReadBytes {
   size_t reader;
 };
 
-class Compiler {
+}  // namespace
+
+class PlanWork::Compiler {
  public:
   explicit Compiler(const SessionPlan& plan) : plan_(plan), scratch_((plan.arena_bytes + 63) / 64 * 64) {
     compiled_.input_alignment.assign(plan.input_bytes.size(), 1);
@@ -41,11 +43,12 @@ class Compiler {
     }
     compiled_.addresses.reserve(addresses);
     compiled_.arena_patches.reserve(references);
+    if (!plan_.expendable.empty()) find_expendable();
   }
 
-  CompiledPlan compile() {
-    if (!plan_.expendable.empty()) find_expendable();
-    for (const Command& command : plan_.commands) {
+  bool advance(Clock::time_point until) {
+    while (at_ < plan_.commands.size()) {
+      const Command& command = plan_.commands[at_];
       Step& step = compiled_.steps[at_];
       if (command.primitive) {
         add_primitive(command, step);
@@ -54,7 +57,12 @@ class Compiler {
       }
       release_read();
       at_++;
+      if (Clock::now() >= until) break;
     }
+    return at_ == plan_.commands.size();
+  }
+
+  CompiledPlan finish() {
     find_taking_steps();
     compiled_.arena_bytes = scratch_bytes_ == 0 ? plan_.arena_bytes : checked_add(scratch_, scratch_bytes_);
     return std::move(compiled_);
@@ -274,8 +282,15 @@ class Compiler {
   size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
 };
 
-}  // namespace
+PlanWork::PlanWork(const SessionPlan& plan) : compiler_(std::make_unique<Compiler>(plan)) {}
+PlanWork::~PlanWork() = default;
+bool PlanWork::advance(Clock::time_point until) { return compiler_->advance(until); }
+CompiledPlan PlanWork::finish() { return compiler_->finish(); }
 
-CompiledPlan compile_plan(const SessionPlan& plan) { return Compiler(plan).compile(); }
+CompiledPlan compile_plan(const SessionPlan& plan) {
+  PlanWork work(plan);
+  work.advance(Clock::time_point::max());
+  return work.finish();
+}
 
 }  // namespace unskew

@@ -1,6 +1,7 @@
 // The command list of a session and its translation into steps with checked addresses.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -87,7 +88,28 @@ struct CompiledPlan {
   }
 };
 
-// Checks every argument of every command against the buffer it names. Throws InvalidArgument.
+using Clock = std::chrono::steady_clock;
+
+// Checks every argument of every command against the buffer it names, and packs constants, one command after the
+// other. The plan has to stay where it is meanwhile. Throws InvalidArgument.
+class PlanWork {
+ public:
+  explicit PlanWork(const SessionPlan& plan);
+  ~PlanWork();
+  PlanWork(const PlanWork&) = delete;
+  PlanWork& operator=(const PlanWork&) = delete;
+
+  // Goes on until all is done or the time has come, with one command at least. True when all is done.
+  bool advance(Clock::time_point until);
+  // Once, when all is done.
+  CompiledPlan finish();
+
+ private:
+  class Compiler;
+  std::unique_ptr<Compiler> compiler_;
+};
+
+// All at once.
 CompiledPlan compile_plan(const SessionPlan& plan);
 
 }  // namespace unskew

@@ -142,35 +142,50 @@ void SessionTemplateCore::replace(const double* numbers, const double* offsets, 
 }
 
 // Networks repeat their layers: many commands compute the same. Where constants are packed, each has its own program.
-// `makers`: the commands whose programs were made.
-std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command, std::vector<size_t>& makers) const {
+std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command) {
   const Declared& own = declared_[command];
-  for (const size_t i : makers) {
+  for (const size_t i : making_->makers) {
     const Declared& other = declared_[i];
     if (other.alike != own.alike || !equal_numbers(*other.kernel, *own.kernel)) continue;
     const std::shared_ptr<KernelProgram>& program = plan_.commands[i].kernel;
     if (!program->prepare || (!own.has_constants && !other.has_constants)) return program;
   }
-  makers.push_back(command);
+  making_->makers.push_back(command);
   return std::make_shared<KernelProgram>(read_kernel(own.kernel->root(), target_));
 }
 
-std::shared_ptr<SessionCore> SessionTemplateCore::session() {
+void SessionTemplateCore::end_making() {
+  making_.reset();
+  for (Command& command : plan_.commands) command.kernel.reset();
+}
+
+std::shared_ptr<SessionCore> SessionTemplateCore::session_until(Clock::time_point until) {
   // What is packed does not depend on the number of threads, so while others compute one will do.
   const TeamScope team(target_.threads, TeamScope::IfFree{});
   std::optional<AloneScope> alone;
   if (team.threads() != target_.threads) alone.emplace();
-  struct Reset {
-    std::vector<Command>& commands;
-    ~Reset() {
-      for (Command& command : commands) command.kernel.reset();
+  struct End {
+    SessionTemplateCore& core;
+    bool is_end = true;
+    ~End() {
+      if (is_end) core.end_making();
     }
-  } reset{plan_.commands};
-  std::vector<size_t> makers;
-  for (size_t i = 0; i < declared_.size(); i++) {
-    if (declared_[i].kernel) plan_.commands[i].kernel = program_of(i, makers);
+  } end{*this};
+  if (!making_) making_.emplace();
+  Making& making = *making_;
+  while (making.commands < declared_.size()) {
+    const size_t i = making.commands++;
+    if (declared_[i].kernel) plan_.commands[i].kernel = program_of(i);
+    if (Clock::now() < until) continue;
+    end.is_end = false;
+    return nullptr;
   }
-  return std::make_shared<SessionCore>(plan_, arenas_);
+  if (!making.work) making.work = std::make_unique<PlanWork>(plan_);
+  if (!making.work->advance(until)) {
+    end.is_end = false;
+    return nullptr;
+  }
+  return std::make_shared<SessionCore>(plan_, making.work->finish(), arenas_);
 }
 
 Napi::Function SessionTemplate::define(Napi::Env env) {
@@ -210,15 +225,46 @@ Napi::Value session_template_function(const Napi::CallbackInfo& info) {
   return made;
 }
 
-Napi::Value session_function(const Napi::CallbackInfo& info) {
+namespace {
+
+std::shared_ptr<SessionTemplateCore> declared_by(const Napi::CallbackInfo& info) {
   const Argument spec(info[0], "session:"), arenas(info[1], "session: arenas");
   const Argument expendable(info[2], "session: expendable");
-  SessionTemplateCore declared(spec, addon_data(info.Env()).kernel_isa, pool_of(arenas));
+  auto declared = std::make_shared<SessionTemplateCore>(spec, addon_data(info.Env()).kernel_isa, pool_of(arenas));
   if (!expendable.absent()) {
     const Napi::Uint8Array bytes = expendable.bytes();
-    declared.set_expendable({bytes.Data(), bytes.ByteLength()});
+    declared->set_expendable({bytes.Data(), bytes.ByteLength()});
   }
-  return Session::make(info.Env(), declared.session());
+  return declared;
+}
+
+}  // namespace
+
+Napi::Value session_function(const Napi::CallbackInfo& info) {
+  return Session::make(info.Env(), declared_by(info)->session());
+}
+
+// Constants that are lent, and memory that is given back, stay until the session is there.
+Napi::Value opening_function(const Napi::CallbackInfo& info) {
+  const Napi::Object made = SessionOpening::make(info.Env(), declared_by(info));
+  made.DefineProperty(Napi::PropertyDescriptor::Value("spec", info[0]));
+  made.DefineProperty(Napi::PropertyDescriptor::Value("expendable", info[2]));
+  return made;
+}
+
+Napi::Function SessionOpening::define(Napi::Env env) {
+  return DefineClass(env, kName, {InstanceMethod<&SessionOpening::coded<&SessionOpening::advance>>("advance")});
+}
+
+Napi::Value SessionOpening::advance(const Napi::CallbackInfo& info) {
+  require(state_ != nullptr, "advance: the session was made, or refused");
+  const int64_t milliseconds = Argument(info[0], "advance: milliseconds").integer(0, 1'000'000);
+  const auto until = Clock::now() + std::chrono::milliseconds(milliseconds);
+  const std::shared_ptr<SessionTemplateCore> state = std::exchange(state_, nullptr);
+  const std::shared_ptr<SessionCore> session = state->session_until(until);
+  if (session) return Session::make(info.Env(), session);
+  state_ = state;
+  return info.Env().Undefined();
 }
 
 }  // namespace unskew

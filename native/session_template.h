@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -28,7 +29,9 @@ class SessionTemplateCore {
   // Memory that nothing but the next session reads.
   void set_expendable(std::span<const uint8_t> bytes) { plan_.expendable = bytes; }
   // With the numbers that it has.
-  std::shared_ptr<SessionCore> session();
+  std::shared_ptr<SessionCore> session() { return session_until(Clock::time_point::max()); }
+  // The same in parts: null where the time comes before the session is ready. The next call goes on.
+  std::shared_ptr<SessionCore> session_until(Clock::time_point until);
   // Takes other numbers, offsets and another size of the arena; there are as many as it has.
   void replace(const double* numbers, const double* offsets, int64_t arena_bytes);
 
@@ -40,14 +43,23 @@ class SessionTemplateCore {
     bool has_constants = false;  // among its arguments
   };
 
+  // A session that is being made.
+  struct Making {
+    std::vector<size_t> makers;  // the commands whose programs were made
+    size_t commands = 0;         // that have their programs
+    std::unique_ptr<PlanWork> work;
+  };
+
   void declare(const Argument& argument);
-  std::shared_ptr<KernelProgram> program_of(size_t command, std::vector<size_t>& makers) const;
+  std::shared_ptr<KernelProgram> program_of(size_t command);
+  void end_making();
 
   KernelTarget target_;
   std::shared_ptr<ArenaPool> arenas_;
   SessionPlan plan_;  // without kernels but while a session is made
   std::vector<Declared> declared_;
   size_t number_count_ = 0, offset_count_ = 0;
+  std::optional<Making> making_;
 };
 
 class SessionTemplate : public Wrapped<SessionTemplate, std::shared_ptr<SessionTemplateCore>> {
@@ -70,9 +82,30 @@ class SessionTemplate : public Wrapped<SessionTemplate, std::shared_ptr<SessionT
   Napi::Value session(const Napi::CallbackInfo& info);
 };
 
+// A session that is made in parts, between which JavaScript runs.
+class SessionOpening : public Wrapped<SessionOpening, std::shared_ptr<SessionTemplateCore>> {
+ public:
+  static constexpr const char* kName = "SessionOpening";
+  static constexpr napi_type_tag kTag = {0x5c0f8e2b7a91d346, 0xb81d4e6f02c9a753};
+  static constexpr auto kConstructor = &AddonData::session_opening;
+
+  static Napi::Function define(Napi::Env env);
+  explicit SessionOpening(const Napi::CallbackInfo& info) : Wrapped(info) {}
+
+ private:
+  template <Napi::Value (SessionOpening::*method)(const Napi::CallbackInfo&)>
+  Napi::Value coded(const Napi::CallbackInfo& info) {
+    return with_codes(info.Env(), [&] { return (this->*method)(info); });
+  }
+
+  Napi::Value advance(const Napi::CallbackInfo& info);
+};
+
 // binding.sessionTemplate(spec)
 Napi::Value session_template_function(const Napi::CallbackInfo& info);
 // binding.session(spec)
 Napi::Value session_function(const Napi::CallbackInfo& info);
+// binding.opening(spec)
+Napi::Value opening_function(const Napi::CallbackInfo& info);
 
 }  // namespace unskew

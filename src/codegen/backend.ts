@@ -5,6 +5,7 @@
 import type { Graph, ITensor, Level, Node, ValueId } from '../ir/index.ts';
 import type { AnyRule, Target } from '../passes/index.ts';
 import type { ByteSums } from '../proofs/index.ts';
+import type { Steps } from './steps.ts';
 import type { Timing } from './timing.ts';
 
 /** The largest number of threads. At most as many as there are processors are used. */
@@ -24,6 +25,8 @@ export interface Backend extends Target {
   standsApart?(node: Node, graph: Graph): boolean;
   /** Decides on layouts and memory. */
   plan(region: Region): Plan;
+  /** The same in steps; absent where it takes no time. */
+  planning?(region: Region): Steps<Plan>;
   /** Sums over 8-bit weights for proofs, where it has faster ones than TypeScript. */
   readonly byteSums?: ByteSums;
   /** Selected graphs timed on this machine, where costs of ways can be measured. */
@@ -62,6 +65,8 @@ export interface Plan {
   readonly scratch?: (node: Node) => number;
   /** @param expendable memory that nothing but this session reads any more; it need not be kept */
   open(expendable?: Uint8Array): Session;
+  /** The same in steps; absent where it takes no time. */
+  opening?(expendable?: Uint8Array): Steps<Session>;
   /** The same as numbers in a form; absent where a plan is not made of numbers. */
   form?(): PlanForm;
 }

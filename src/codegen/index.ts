@@ -16,12 +16,13 @@ export {
   onnxruntime,
   type PartWriter,
 } from './onnxruntime/index.ts';
-export { fallbacksOf, type Part, partition, planGraph, type Step } from './partition.ts';
+export { fallbacksOf, type Part, partition, planGraph, planningOf, type Step } from './partition.ts';
 export { PlanFamilies } from './plan_families.ts';
 export { canBeReady, type ReadToRun, type ReadyModel, readReady } from './ready_model.ts';
 export * from './reference/index.ts';
 export { select } from './select.ts';
 export { foldAll, selectAll } from './select_bodies.ts';
+export { atOnce, type Steps } from './steps.ts';
 export { type TargetName, targetDocs, targetNames, usualTarget } from './target_names.ts';
 export {
   defaultTarget,

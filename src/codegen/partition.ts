@@ -17,6 +17,7 @@ import {
   type ValueId,
 } from '../ir/index.ts';
 import type { Backend, Fallback, Plan, Region } from './backend.ts';
+import { atOnce, type Steps } from './steps.ts';
 
 /** A region, and who computes it. */
 export interface Part<B extends Backend = Backend> extends Region {
@@ -32,8 +33,17 @@ export interface Step {
 }
 
 /** A graph of known sizes, planned part by part. */
-export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] =>
-  partition(graph, backends).map((part) => ({ part, plan: part.backend.plan(part) }));
+export function* planningOf(graph: Graph, backends: readonly Backend[]): Steps<Step[]> {
+  const steps: Step[] = [];
+  for (const part of partition(graph, backends)) {
+    yield;
+    const { backend } = part;
+    steps.push({ part, plan: backend.planning ? yield* backend.planning(part) : backend.plan(part) });
+  }
+  return steps;
+}
+
+export const planGraph = (graph: Graph, backends: readonly Backend[]): Step[] => atOnce(planningOf(graph, backends));
 
 export const fallbacksOf = (parts: readonly Part[]): Fallback[] =>
   parts.flatMap(({ backend, refusals }) =>

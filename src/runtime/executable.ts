@@ -1,15 +1,17 @@
 /** A graph brought to life: a session of a back end for each of its parts. */
 
 import {
+  atOnce,
   type Backend,
   type Fallback,
   fallbacksOf,
   type NodeTime,
   type Part,
   type PlanFamilies,
-  planGraph,
+  planningOf,
   type Session,
   type Step,
+  type Steps,
 } from '../codegen/index.ts';
 import { assert, fail, formatBytes } from '../diagnostics/index.ts';
 import {
@@ -25,8 +27,8 @@ import {
   withoutConstants,
 } from '../ir/index.ts';
 import { memoryFor } from './free_memory.ts';
-import { explained, refuseTooLargePlans, withinMeans } from './means.ts';
-import { turn } from './turn.ts';
+import { explained, refuseTooLargePlans, stepsWithinMeans, withinMeans } from './means.ts';
+import { inTurns, turn } from './turn.ts';
 
 interface LiveStep {
   readonly part: Part;
@@ -105,19 +107,25 @@ export class Executable {
   #running = 0;
   #disposed = false;
 
-  /** @throws UnskewError U1006 when the system has no more memory, U5002 when it gives no more threads */
-  private constructor(graph: Graph, steps: readonly Step[], { sized, file }: Making) {
-    const known = withoutConstants(graph);
-    this.#graph = known;
-    this.#sized = sized ?? always(known);
-    this.parts = steps.map(({ part }) => ({ ...part, graph: known }));
-    // other parts, and outputs, may read constants as well
-    const isAlone = steps.length === 1 && graph.outputs.every((id) => graph.values[id].constant === undefined);
-    const opened = steps.map(({ plan }, at): Step => ({ part: this.parts[at], plan }));
-    this.#steps = withinMeans(this.#sized, () => liveSteps(opened, new Set(graph.outputs), isAlone ? file : undefined));
+  private constructor(graph: Graph, sized: () => Graph, steps: readonly Step[], live: readonly LiveStep[]) {
+    this.#graph = graph;
+    this.#sized = sized;
+    this.parts = steps.map(({ part }) => part);
+    this.#steps = live;
     this.bytes = steps.reduce((sum, { plan }) => sum + plan.bytes, 0);
     this.keptBytes = steps.reduce((sum, { plan }) => sum + (plan.keptBytes ?? plan.bytes), 0);
     this.#bytesOfRun = steps.reduce((sum, { plan }) => sum + plan.bytesOfRun, 0);
+  }
+
+  /** @throws UnskewError U1006 when the system has no more memory, U5002 when it gives no more threads */
+  static *#opened(graph: Graph, steps: readonly Step[], { sized, file }: Making = {}): Steps<Executable> {
+    const known = withoutConstants(graph);
+    const lasting = sized ?? always(known);
+    // other parts, and outputs, may read constants as well
+    const isAlone = steps.length === 1 && graph.outputs.every((id) => graph.values[id].constant === undefined);
+    const opened = steps.map(({ part, plan }): Step => ({ part: { ...part, graph: known }, plan }));
+    const opening = liveSteps(opened, new Set(graph.outputs), isAlone ? file : undefined);
+    return new Executable(known, lasting, opened, yield* stepsWithinMeans(lasting, opening));
   }
 
   /**
@@ -127,12 +135,12 @@ export class Executable {
    * @throws UnskewError U1006 when it takes more memory than there is, U5002 when the system gives no more threads
    */
   static of(graph: Graph, backends: readonly Backend[]): Executable {
-    return new Executable(graph, stepsOf(graph, backends), {});
+    return atOnce(Executable.#opened(graph, atOnce(stepsOf(graph, backends))));
   }
 
   /** A plan that is there already. */
   static planned(graph: Graph, step: Step): Executable {
-    return new Executable(graph, [step], {});
+    return atOnce(Executable.#opened(graph, [step]));
   }
 
   /**
@@ -141,9 +149,9 @@ export class Executable {
    * @param file the memory of its constants, or of some of them, where nobody else reads it; it may read as zeros afterwards
    */
   static async inTurns(graph: Graph, backends: readonly Backend[], file?: Uint8Array): Promise<Executable> {
-    const steps = stepsOf(graph, backends);
+    const steps = await inTurns(stepsOf(graph, backends));
     await turn();
-    return new Executable(graph, steps, { ...(file && { file }) });
+    return inTurns(Executable.#opened(graph, steps, { ...(file && { file }) }));
   }
 
   /**
@@ -155,7 +163,7 @@ export class Executable {
     const { graph, backends } = families;
     const member = families.memberAt(sizes);
     const sized = () => specialize(graph, sizes);
-    return member ? new Executable(graph, [member], { sized }) : Executable.of(sized(), backends);
+    return member ? atOnce(Executable.#opened(graph, [member], { sized })) : Executable.of(sized(), backends);
   }
 
   /** Runs that have not ended. */
@@ -241,12 +249,11 @@ export class Executable {
   }
 }
 
-function stepsOf(graph: Graph, backends: readonly Backend[]): readonly Step[] {
+function* stepsOf(graph: Graph, backends: readonly Backend[]): Steps<readonly Step[]> {
   refuseTooLarge(graph, 'now');
-  const steps = withinMeans(
-    () => graph,
-    () => planGraph(graph, backends),
-  );
+  yield;
+  const steps = yield* stepsWithinMeans(always(graph), planningOf(graph, backends));
+  yield;
   refuseTooLargePlans(graph, steps);
   return steps;
 }
@@ -255,15 +262,18 @@ function stepsOf(graph: Graph, backends: readonly Backend[]): readonly Step[] {
 const LARGE_QUEUE = 2 ** 28;
 
 /** All sessions, or none. */
-function liveSteps(steps: readonly Step[], outputs: ReadonlySet<ValueId>, expendable?: Uint8Array): LiveStep[] {
+function* liveSteps(steps: readonly Step[], outputs: ReadonlySet<ValueId>, expendable?: Uint8Array): Steps<LiveStep[]> {
   const ends: ValueId[][] = steps.map(() => []);
   const last = new Map<ValueId, number>();
   for (const [at, { part }] of steps.entries()) for (const id of [...part.outputs, ...part.inputs]) last.set(id, at);
   for (const [id, at] of last) if (!outputs.has(id)) ends[at].push(id);
   const live: LiveStep[] = [];
   try {
-    for (const [at, { part, plan }] of steps.entries())
-      live.push({ part, session: plan.open(expendable), done: ends[at] });
+    for (const [at, { part, plan }] of steps.entries()) {
+      const session = plan.opening ? yield* plan.opening(expendable) : plan.open(expendable);
+      live.push({ part, session, done: ends[at] });
+      yield;
+    }
     return live;
   } catch (error) {
     for (const { session } of live) session.dispose();

@@ -1,5 +1,5 @@
 /** The memory and threads that a model needs, and the errors when the system has no more of them. */
-import type { Step } from '../codegen/index.ts';
+import type { Step, Steps } from '../codegen/index.ts';
 import { fail, messageOf, systemCode, UnskewError } from '../diagnostics/index.ts';
 import { checkNeed, type Graph, memoryNeed, refuseNeed, refuseTooLarge } from '../ir/index.ts';
 
@@ -35,6 +35,15 @@ function lackOf(error: unknown): 'memory' | 'threads' | undefined {
 export function withinMeans<T>(graph: () => Graph, body: () => T): T {
   try {
     return body();
+  } catch (error) {
+    throw explained(error, graph());
+  }
+}
+
+/** The same for work in steps. */
+export function* stepsWithinMeans<T>(graph: () => Graph, work: Steps<T>): Steps<T> {
+  try {
+    return yield* work;
   } catch (error) {
     throw explained(error, graph());
   }

@@ -35,7 +35,9 @@ const KEPT_BYTES = 2 ** 26;
 
 type ModelOptions = Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'kernels' | 'keptShapes'>;
 
-type Compiled = CompiledModel & Pick<Compilation, 'atSizes'>;
+/** A compiled model; its certificate may be made when it is first read. */
+export type Opened = Omit<CompiledModel, 'certificate'> &
+  Pick<Compilation, 'atSizes'> & { readonly certificate: Certificate | (() => Certificate) };
 
 /** Of sizes by their symbols. */
 const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([...sizes].sort());
@@ -43,9 +45,9 @@ const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([..
 export class Model {
   readonly inputs: readonly ValueMetadata[];
   readonly outputs: readonly ValueMetadata[];
-  readonly certificate: Certificate;
   readonly strategies: readonly StrategyReport[];
   readonly backend: BackendName;
+  readonly #certificate: () => Certificate;
   readonly #order: BackendOrder;
   #graph: Graph;
   readonly #threads: number;
@@ -60,7 +62,7 @@ export class Model {
   #disposed = false;
 
   /** A model of fixed sizes is ready at once. */
-  constructor(compiled: Compiled, options: ModelOptions = {}, isReady = true) {
+  constructor(compiled: Opened, options: ModelOptions = {}, isReady = true) {
     const { graph, certificate, strategies } = compiled;
     this.#order = orderOf(options);
     [this.backend] = this.#order;
@@ -70,7 +72,7 @@ export class Model {
     this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
     this.#graph = graph;
     this.#atSizes = compiled.atSizes;
-    this.certificate = certificate;
+    this.#certificate = typeof certificate === 'function' ? certificate : () => certificate;
     this.strategies = strategies;
     this.inputs = metadataOf(graph, graph.inputs);
     this.outputs = metadataOf(graph, graph.outputs);
@@ -82,7 +84,7 @@ export class Model {
    *
    * @param file the memory of its constants where nobody else reads it
    */
-  static async inTurns(compiled: Compiled, options: ModelOptions, file?: Uint8Array): Promise<Model> {
+  static async inTurns(compiled: Opened, options: ModelOptions, file?: Uint8Array): Promise<Model> {
     const model = new Model(compiled, options, false);
     if (!model.#isFixed) return model;
     await turn();
@@ -104,6 +106,10 @@ export class Model {
       if (error instanceof UnskewError) throw error;
       return undefined;
     }
+  }
+
+  get certificate(): Certificate {
+    return this.#certificate();
   }
 
   /**

@@ -1,7 +1,7 @@
 /** The bytes of a model's file where nobody else reads them, so that their memory may go once weights are packed. */
 import { statSync } from 'node:fs';
 import { fail } from '../diagnostics/index.ts';
-import { type Graph, keysOf } from '../ir/index.ts';
+import { type ConstantPool, keysOf } from '../ir/index.ts';
 import { readModelFileSync } from './import_model.ts';
 
 /** A state of a file: another one has other contents, or may have. */
@@ -38,15 +38,14 @@ export const ownFile = (path: string, bytes: Uint8Array, version: Version | unde
     : undefined;
 
 /**
- * The same graphs, whose constants are read from the file again when somebody looks at them.
+ * The same constants, which are read from the file again when somebody looks at them.
  *
  * @throws UnskewError (then) U1001 when the file is not there any more, or is another one
  */
-export function apartFrom({ path, bytes, version }: OwnFile, graphs: readonly Graph[]): Graph[] {
+export function apartFrom({ path, bytes, version }: OwnFile, pool: ConstantPool): ConstantPool {
   let known: Uint8Array | undefined;
   const reread = (): Uint8Array => (known ??= readAgain(path, version));
-  const pool = graphs[0].pool.apartFrom(bytes.buffer, (offset, length) => reread().subarray(offset, offset + length));
-  return graphs.map((graph) => ({ ...graph, pool }));
+  return pool.apartFrom(bytes.buffer, (offset, length) => reread().subarray(offset, offset + length));
 }
 
 function readAgain(path: string, version: Version): Uint8Array {

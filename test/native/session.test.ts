@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { Arenas, Command, NativeSession } from '../../src/codegen/onednn/binding.ts';
+import type { Arenas, Command, NativeSession, SessionOpening, SessionSpec } from '../../src/codegen/onednn/binding.ts';
 import { binding, constant } from './support.ts';
 
 const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
@@ -12,6 +12,10 @@ const increment = constant(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
 
 /** destination = source + `steps`, through the arena. */
 function counter(count: number, steps: number, threads = 1, arenas?: Arenas): NativeSession {
+  return binding.session(counting(count, steps, threads), arenas);
+}
+
+function counting(count: number, steps: number, threads = 1): SessionSpec {
   const commands: Command[] = Array.from({ length: steps }, (_, i) => ({
     kind: 'kernel',
     kernel: { name: 'lut', count },
@@ -21,8 +25,59 @@ function counter(count: number, steps: number, threads = 1, arenas?: Arenas): Na
       table: increment,
     },
   }));
-  return binding.session({ threads, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands }, arenas);
+  return { threads, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands };
 }
+
+describe('a session that is made in parts', () => {
+  const made = (opening: SessionOpening): { session: NativeSession; parts: number } => {
+    for (let parts = 1; ; parts++) {
+      const session = opening.advance(0);
+      if (session) return { session, parts };
+    }
+  };
+
+  it('is the one that is made at once, on one thread and on several', () => {
+    for (const threads of [1, 3]) {
+      const { session, parts } = made(binding.opening(counting(1000, 5, threads)));
+      expect(parts).toBeGreaterThan(5);
+      const result = new Uint8Array(1000);
+      session.runSync([new Uint8Array(1000).fill(7)], [result]);
+      expect(result.every((x) => x === 12)).toBe(true);
+      session.dispose();
+    }
+    expect(binding.opening(counting(1000, 5)).advance(1000)).toBeDefined();
+  });
+
+  it('goes its way beside others', () => {
+    const openings = [2, 3, 4].map((steps) => binding.opening(counting(64, steps)));
+    for (const opening of openings) expect(opening.advance(0)).toBeUndefined();
+    for (const [i, opening] of openings.entries()) {
+      const [result] = [new Uint8Array(64)];
+      made(opening).session.runSync([new Uint8Array(64)], [result]);
+      expect(result[0]).toBe(i + 2);
+    }
+  });
+
+  it('is refused as at once, and cannot go on then, nor when it is there', () => {
+    const wrong = { ...counting(1000, 5), arenaBytes: 10 };
+    const messageOf = (body: () => unknown) => {
+      try {
+        body();
+      } catch (error) {
+        return (error as Error).message;
+      }
+      return undefined;
+    };
+    const refused = binding.opening(wrong);
+    expect(messageOf(() => made(refused))).toBe(messageOf(() => binding.session(wrong)));
+    expect(() => refused.advance(0)).toThrow('was made, or refused');
+    const opening = binding.opening(counting(10, 1));
+    made(opening);
+    expect(() => opening.advance(0)).toThrow('was made, or refused');
+    for (const time of [-1, 0.5, Number.NaN, '1' as never])
+      expect(() => binding.opening(wrong).advance(time)).toThrow();
+  });
+});
 
 describe('a session', () => {
   it('runs in order, synchronously and not, on one thread and on several', async () => {

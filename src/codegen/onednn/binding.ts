@@ -155,6 +155,12 @@ export interface Arenas {
 }
 declare const arenasTag: unique symbol;
 
+/** A session that is being made. */
+export interface SessionOpening {
+  /** Goes on for about so long, with one command at least; undefined: there is more to do. A session that is refused cannot go on. */
+  advance(milliseconds: number): NativeSession | undefined;
+}
+
 /** A list of commands whose numbers can change: a session of it takes about a quarter of the time of one from a specification. */
 export interface SessionTemplate {
   /** `inputBytes`, `outputBytes` and the numbers of each kernel, in their order. */
@@ -257,6 +263,8 @@ export interface OneDnnBinding {
    *   and reads as zeros then
    */
   session(spec: SessionSpec, arenas?: Arenas, expendable?: Uint8Array): NativeSession;
+  /** The same in parts, between which JavaScript runs. */
+  opening(spec: SessionSpec, arenas?: Arenas, expendable?: Uint8Array): SessionOpening;
   sessionTemplate(spec: SessionSpec, arenas?: Arenas): SessionTemplate;
 
   /**

@@ -1,11 +1,12 @@
 /** oneDNN as a back end: its primitives, and kernels of our own for operators that it lacks. */
 import type { CostRow } from '../../passes/index.ts';
 import type { Backend, Region } from '../backend.ts';
+import { atOnce, type Steps } from '../steps.ts';
 import { whyNotRecorded } from './accepts.ts';
 import type { Arenas, OneDnnBinding } from './binding.ts';
 import { KeptConstants } from './kept_constants.ts';
 import type { Machine } from './machine.ts';
-import { type NativePlan, planRegion } from './plan.ts';
+import { type NativePlan, planningOf } from './plan.ts';
 import { selectRules } from './select/select.rules.ts';
 import { targetOf } from './target.ts';
 import { timingOf } from './time_plans.ts';
@@ -32,16 +33,17 @@ export const onednn = (
   kept = new KeptConstants(),
 ): OneDnnBackend => {
   let arenas: Arenas | undefined;
-  const plan = (region: Region): NativePlan => {
+  const planning = (region: Region): Steps<NativePlan> => {
     arenas ??= binding().arenas();
-    return planRegion(region, binding(), machine, kept, arenas);
+    return planningOf(region, binding(), machine, kept, arenas);
   };
   return {
     ...targetOf(machine, own),
     level: 'dnnl',
     selection: selectRules,
     accepts: whyNotRecorded,
-    plan,
+    plan: (region) => atOnce(planning(region)),
+    planning,
     byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
       binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
     timing: timingOf(machine, binding),

@@ -2,6 +2,7 @@
 import { assert } from '../../diagnostics/index.ts';
 import { type Graph, isStaticType, type StaticType, typeOf, type ValueId } from '../../ir/index.ts';
 import type { Plan, Region } from '../backend.ts';
+import { atOnce, type Steps } from '../steps.ts';
 import type { Arenas, OneDnnBinding, SessionSpec } from './binding.ts';
 import type { KeptConstants } from './kept_constants.ts';
 import { recordShuffle, shufflesOf } from './lower/channel_shuffle.ts';
@@ -14,19 +15,23 @@ import { NativeForm } from './native_form.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import { Recorder } from './recorder.ts';
 
+/** Milliseconds of one step while a session is made. */
+const PART = 8;
+
 export interface NativePlan extends Plan {
   readonly spec: SessionSpec;
   /** The node that each command belongs to. */
   readonly labels: readonly string[];
 }
 
-export function planRegion(
+/** In steps, with one for each command or so. */
+export function* planningOf(
   region: Region,
   binding: OneDnnBinding,
   machine: Pick<Machine, 'threads' | 'kernels'>,
   kept?: KeptConstants,
   arenas?: Arenas,
-): NativePlan {
+): Steps<NativePlan> {
   const { graph, nodes, inputs, outputs } = region;
   const recorder = new Recorder(graph, binding, machine, inputs, outputs, kept);
   // primitives alone have no programs
@@ -36,6 +41,7 @@ export function planRegion(
   const shuffles = shufflesOf(graph, nodes, outputs);
   const waiting = new Set([...shuffles.values()].flatMap((shuffle) => shuffle.nodes));
   for (const cluster of clusters) {
+    yield;
     const last = cluster[cluster.length - 1];
     const shuffle = shuffles.get(last);
     recorder.begin(last);
@@ -45,6 +51,7 @@ export function planRegion(
     } else if (cluster.length > 1) recordElementwise(cluster, recorder, isRead);
     else if (!waiting.has(last)) lower(last, recorder);
   }
+  yield;
   const recording = recorder.finish();
   const { spec, labels } = recording;
   const types = outputs.map((id) => staticType(graph, id));
@@ -53,9 +60,19 @@ export function planRegion(
     labels,
     ...bytesOfPlan(spec.arenaBytes, [...spec.inputBytes, ...spec.outputBytes], labels.length),
     open: (expendable) => open({ nodes, labels, types }, binding.session(spec, arenas, expendable)),
+    *opening(expendable) {
+      const opening = binding.opening(spec, arenas, expendable);
+      for (;;) {
+        yield;
+        const session = opening.advance(PART);
+        if (session) return open({ nodes, labels, types }, session);
+      }
+    },
     form: () => new NativeForm(nodes, recording, types, binding, arenas),
   };
 }
+
+export const planRegion = (...given: Parameters<typeof planningOf>): NativePlan => atOnce(planningOf(...given));
 
 function staticType(graph: Graph, id: ValueId): StaticType {
   const type = typeOf(graph, id);

@@ -1,13 +1,15 @@
 /** A compilation on its way from the thread that made it. */
+import { deserialize, serialize } from 'node:v8';
+import { certificateBy, lazily } from '../../passes/index.ts';
 import { atSizesAgain, type FileAgain } from '../at_sizes.ts';
 import { openOrder } from '../backends.ts';
 import { type Compilation, compiledAt } from '../compile_graph.ts';
 import { type CompileOptions, orderOf } from '../compile_options.ts';
-import type { OwnFile } from '../own_file.ts';
-import { type OwnModel, ownModel } from '../own_model.ts';
+import { apartFrom, type OwnFile } from '../own_file.ts';
+import type { OwnModel } from '../own_model.ts';
 import { refuseUnknown } from '../refuse_unrunnable.ts';
-import type { Made } from './protocol.ts';
-import { Receiver, Sender } from './sent.ts';
+import type { Made, Proofs, SentStages } from './protocol.ts';
+import { poolsOf, Receiver, Sender } from './sent.ts';
 
 interface Files {
   /** The file that the graph was read from. */
@@ -22,10 +24,11 @@ export function madeOf(
   { file, again }: Files,
 ): { readonly made: Made; readonly moved: readonly ArrayBuffer[] } {
   const sender = new Sender();
-  const { sent: stages, moved } = sender.sent({
+  const proofs: Proofs = { selected: sender.graph(selected), account: sender.account(account) };
+  const { sent: stages, moved } = sender.sent<SentStages>({
     graph: sender.graph(graph),
-    selected: sender.graph(selected),
-    account: sender.account(account),
+    proofs: serialize(proofs),
+    hasBodies: account.bodies.length > 0,
   });
   const made = { stages, target, strategies };
   if (atSizes !== undefined && again !== undefined) {
@@ -39,12 +42,24 @@ export function madeOf(
 
 export function modelOf({ stages, target, strategies, file, again }: Made, options: CompileOptions): OwnModel {
   const order = orderOf(options);
-  const { what } = stages;
-  const receiver = new Receiver(stages);
-  const [graph, selected] = [what.graph, what.selected].map(receiver.graph);
-  const account = receiver.account(what.account);
-  const model = ownModel({ graph, selected, target, strategies, account }, order, file);
-  if (again === undefined) return model;
+  const { graph: sent, proofs, hasBodies } = stages.what;
+  const pools = poolsOf(stages);
+  const graph = new Receiver(pools).graph(sent);
+  // bodies read their constants when they first run
+  const own = hasBodies ? undefined : file;
+  const lasting = own ? pools.map((pool) => apartFrom(own, pool)) : pools;
+  const certificate = lazily(() => {
+    const { selected, account } = deserialize(proofs) as Proofs;
+    const receiver = new Receiver(lasting);
+    const [host] = openOrder(order, target);
+    return certificateBy(receiver.account(account), receiver.graph(selected), host, host.byteSums);
+  });
   const refuse = () => refuseUnknown(graph, openOrder(order, target));
-  return { compiled: { ...model.compiled, atSizes: compiledAt(atSizesAgain(graph, again), options, refuse) } };
+  return {
+    compiled: {
+      ...{ graph, target, certificate, strategies },
+      ...(again && { atSizes: compiledAt(atSizesAgain(graph, again), options, refuse) }),
+    },
+    ...(own && { file: own.bytes }),
+  };
 }

@@ -32,9 +32,16 @@ export interface Made {
   readonly again?: FileAgain;
 }
 
-/** The graph that runs, the one behind selection, and the account of those before. */
+/** The graph that runs, and what proofs need. */
 export interface SentStages {
   readonly graph: SentGraph;
+  /** Of `Proofs`, serialized: they are several times as large as the graph, and mostly nobody reads them. */
+  readonly proofs: Uint8Array;
+  readonly hasBodies: boolean;
+}
+
+/** The graph behind selection, and the account of those before. */
+export interface Proofs {
   readonly selected: SentGraph;
   readonly account: SentAccount;
 }

@@ -129,13 +129,16 @@ export class Sender {
   }
 }
 
+export const poolsOf = ({ constants }: Sent<unknown>): ConstantPool[] =>
+  constants.map((contents) => ConstantPool.of(contents));
+
 /** Makes the graphs of a message graphs again. */
 export class Receiver {
   readonly #graphs = new Map<SentGraph, Graph>();
   readonly #pools: readonly ConstantPool[];
 
-  constructor({ constants }: Sent<unknown>) {
-    this.#pools = constants.map((contents) => ConstantPool.of(contents));
+  constructor(pools: readonly ConstantPool[]) {
+    this.#pools = pools;
   }
 
   graph = (sent: SentGraph): Graph => {

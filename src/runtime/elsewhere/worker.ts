@@ -10,7 +10,7 @@ import { readModelFileSync } from '../import_model.ts';
 import { type OwnFile, ownFile, versionOf } from '../own_file.ts';
 import { madeOf } from './made.ts';
 import { type Answer, failureOf, type Request } from './protocol.ts';
-import { Receiver } from './sent.ts';
+import { poolsOf, Receiver } from './sent.ts';
 
 type Send = (answer: Answer, moved?: readonly ArrayBuffer[]) => void;
 
@@ -58,7 +58,7 @@ interface Read {
 }
 
 async function readFrom(source: Request['source'], { profile, inputShapes }: Request['options']): Promise<Read> {
-  if ('graph' in source) return { graph: new Receiver(source.graph).graph(source.graph.what) };
+  if ('graph' in source) return { graph: new Receiver(poolsOf(source.graph)).graph(source.graph.what) };
   const options = { ...(profile && { profile }), ...(inputShapes && { inputShapes }) };
   if ('bytes' in source) return { graph: await importBytes(source.bytes, options) };
   const { file, path } = source;
