@@ -1,6 +1,6 @@
 /** ONNX models into the IR. */
 
-import { type Diagnostic, fail, formatDiagnostic, type Location } from '../../diagnostics/index.ts';
+import { type Diagnostic, fail, formatDiagnostic, type Location, UnskewError } from '../../diagnostics/index.ts';
 import {
   type ExternalReader,
   inlineFunctions,
@@ -16,6 +16,7 @@ import {
   type Graph,
   initializerOf,
   isComputable,
+  isStatic,
   type Loc,
   type Node,
   type NodeId,
@@ -205,14 +206,26 @@ class Importer {
       try {
         return isControl(node) ? this.#control(node, index, operands, loc) : this.#understood(node, operands, loc);
       } catch (error) {
-        if (!(error instanceof Unsupported)) throw error;
+        const why = error instanceof Unsupported ? error : this.#openMisfit(error, operands);
+        if (why === undefined) throw error;
         this.#scope.drop();
-        this.#note(first, operator, error.message, error.dependsOnSizes);
+        this.#note(first, operator, why.message, why.dependsOnSizes);
       }
     }
     const captured = this.#nested.capture(node, index, loc);
     const types = outputTypes(node.domain, node.opType, typedNode(node, operands, this.#scope)) ?? [];
     return this.#opaque(operator, [...operands, ...captured], node.outputs, loc, types);
+  }
+
+  /**
+   * Shapes that do not fit as far as they are known, and may in a run: open sizes of different names are often one size. A body that does
+   * not fit is one that is not taken.
+   */
+  #openMisfit(error: unknown, operands: readonly (AnyValue | undefined)[]): Unsupported | undefined {
+    const [{ code, message } = {}] = error instanceof UnskewError ? error.diagnostics : [];
+    const isOpen = operands.some((operand) => operand && !isStatic(operand.type.shape));
+    if (this.#outer !== undefined || !isOpen || (code !== 'U2004' && code !== 'U2005')) return undefined;
+    return new Unsupported(message ?? '', { dependsOnSizes: true });
   }
 
   /** @throws Unsupported */

@@ -269,7 +269,9 @@ export const attention: Rule = (node) => {
 };
 /** weights: [hidden, 3·hidden] */
 export const packedAttention: Rule = (node) => {
-  const { dtype, dims } = node.input(0);
+  const { dtype: own, dims } = node.input(0);
+  // the bias is a float where input and weights are quantized
+  const dtype = node.input(2).dtype ?? own;
   const whole = node.input(2).dims?.[0] ?? node.input(1).dims?.[1];
   const sizes = node.ints('qkv_hidden_sizes');
   const last = sizes?.[2] ?? (typeof whole === 'number' ? whole / 3 : undefined);
