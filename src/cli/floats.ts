@@ -9,11 +9,11 @@ export const areFloats = (t: ITensor): t is Floats => isTensorOf(t, 'f32', 'f64'
 export const floatsOf = (t: ITensor): Floats => tensorOfType(t, 'f32', 'f64');
 
 /** Each element by a function, in doubles. */
-export const inDoubles = ({ data, shape }: Floats, f: (value: number, i: number) => number): ITensor<'f64'> => ({
-  dtype: 'f64',
-  shape,
-  data: Float64Array.from<number>(data, f),
-});
+export function inDoubles({ data, shape }: Floats, f: (value: number, i: number) => number): ITensor<'f64'> {
+  const doubles = new Float64Array(data.length); // Float64Array.from takes ten times as long
+  for (let i = 0; i < data.length; i++) doubles[i] = f(data[i], i);
+  return { dtype: 'f64', shape, data: doubles };
+}
 
 /** |x| in doubles. */
 export const magnitude = (x: Floats): ITensor<'f64'> => inDoubles(x, Math.abs);

@@ -38,7 +38,10 @@ export const scalar = <D extends DType>(dtype: D, value: number): ITensor<D> => 
 
 /** Elements as numbers; 64-bit integers must be exact in binary64. */
 export function numbersOf(t: ITensor): number[] {
-  return Array.from(t.data as ArrayLike<number | bigint>, Number);
+  const data: ArrayLike<number | bigint> = t.data;
+  const numbers = new Array<number>(data.length); // Array.from takes ten times as long
+  for (let i = 0; i < data.length; i++) numbers[i] = Number(data[i]);
+  return numbers;
 }
 
 export function bytesOf(data: TypedArray): Uint8Array {

@@ -10,6 +10,7 @@ import { qnnBlockDequantize, qnnBlockGather, qnnBlockMatmul } from '../../src/ir
 import { bytesOfCodes, codeAt } from '../../src/numerics/index.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 import { expectAgreementOn } from './agreement.ts';
 
@@ -80,7 +81,7 @@ it('on the addon as on the interpreter', () => {
       const { graph, feeds } = graphOf(drawn);
       expectAgreementOn(graph, feeds, by);
     }),
-    { numRuns: 150 },
+    draws(75),
   );
 });
 
@@ -113,7 +114,7 @@ it('of floats is the product with dequantized weights, to the bit', () => {
       });
       expect(interpret(graph, feeds)[y].data).toEqual(interpret(g.finish([plain]), feeds)[plain.id].data);
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });
 
@@ -123,7 +124,7 @@ it('written and read back', () => {
       const { graph, feeds } = graphOf(drawn);
       expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
     }),
-    { numRuns: 40 },
+    draws(20),
   );
 });
 
@@ -153,7 +154,7 @@ it('near ONNX Runtime', async () => {
           bound(drawn, largest * weight * drawn.depth),
         );
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });
 
@@ -222,7 +223,7 @@ describe('rows of tables', () => {
         expectAgreementOn(graph, feeds, by);
         expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
       }),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 
@@ -235,7 +236,7 @@ describe('rows of tables', () => {
         await peer.dispose();
         expect(results[y].data).toEqual(interpret(graph, feeds)[y].data);
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 });

@@ -11,6 +11,7 @@ import { qnnDequantize } from '../../src/ir/ops/qnn_dequantize.op.ts';
 import { qnnQuantize } from '../../src/ir/ops/qnn_quantize.op.ts';
 import { nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
 import { kernelIsas } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreement } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -144,7 +145,7 @@ describe('programs', () => {
           expectAgreement(graphOf(own, masks, nodes, channelsLast), c, by);
         },
       ),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 

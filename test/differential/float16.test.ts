@@ -12,6 +12,7 @@ import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import { compareTensors } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 import { type ModelNode, writeModel } from '../support/onnx.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
@@ -116,7 +117,7 @@ describe('floats of 16 bits', () => {
           expect(compareTensors(plain(tensor), plain(found)), name).toBeUndefined();
         }
       }),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 

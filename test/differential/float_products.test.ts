@@ -16,6 +16,7 @@ import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
 import { kernelIsas } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreement } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -93,7 +94,7 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
         fc.pre(graph !== undefined);
         expectAgreement(graph!, g, { isa, threads });
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -131,7 +132,7 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
         const y = b.emit(nnMatmul, { a, b: c as Value<'f32'> }) as Value<'f32'>;
         expectAgreement(ended(b, y, d.end), d, { isa, threads: 1 });
       }),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 });
@@ -171,7 +172,7 @@ describe.each(kernelIsas)('transpositions around matrix products, %s', (isa) => 
         const graph = b.finish([...read, z, ...b.emitList(qnnDynamicQuantize, [z], {})]);
         expectAgreement(graph, d, { isa, threads: d.threads });
       }),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 });
@@ -213,7 +214,7 @@ describe('products of floats that nothing quantizes', () => {
           else expect(found[i]).toBe(expected[i]);
         }
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 });

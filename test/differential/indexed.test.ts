@@ -11,6 +11,7 @@ import { Model } from '../../src/runtime/model.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { filled } from '../../src/testing/index.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreementOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -57,7 +58,7 @@ it('the largest and smallest elements, equal ones and NaN among them', () => {
       const { y, positions } = b.emit(nnTopK, { x: b.input('x', dtype, shape) }, attrs);
       expectAgreementOn(b.finish([y, positions]), { x }, by);
     }),
-    { numRuns: 200 },
+    draws(100),
   );
 });
 
@@ -80,7 +81,7 @@ describe('elements and parts', () => {
         const x = filled(dtype, shape, { pattern: 'random', seed });
         expectAgreementOn(graph, { x, indices: positions(index, [shape[at]], of, seed) }, by);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -100,7 +101,7 @@ describe('elements and parts', () => {
         };
         expectAgreementOn(graph, feeds, by);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -120,7 +121,7 @@ describe('elements and parts', () => {
         };
         expectAgreementOn(b.finish([b.emit(nnScatterNd, operands)]), feeds, by);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 

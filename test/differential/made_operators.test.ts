@@ -6,6 +6,7 @@ import { importOnnx } from '../../src/importers/onnx/import.ts';
 import { checkFeeds, type ITensor, interpret, nodesOf, specialize } from '../../src/ir/index.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { type Model, type ModelInitializer, type ModelNode, writeModel } from '../support/onnx.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -57,7 +58,6 @@ async function expectNear(
     }
   }
 }
-const runs = (numRuns: number) => ({ numRuns });
 
 describe('beside ONNX Runtime', () => {
   it('Col2Im', async () => {
@@ -82,7 +82,7 @@ describe('beside ONNX Runtime', () => {
           [integers('image', image), integers('block', block)],
         );
       }),
-      runs(80),
+      draws(40),
     );
   });
 
@@ -92,7 +92,7 @@ describe('beside ONNX Runtime', () => {
         const node = { op: 'EyeLike', inputs: ['x'], outputs: ['y'], attrs: { k } };
         await expectNear(node, { x: floats([rows, columns], 1) }, [], { areSizesKnown });
       }),
-      runs(40),
+      draws(20),
     );
   });
 
@@ -110,7 +110,7 @@ describe('beside ONNX Runtime', () => {
         const more = names.map((name, i) => ({ name, tensor: floats([shape[1]], seed + i) }));
         await expectNear({ ...node, outputs: ['y', 'means', 'variances'] }, { x: floats(shape, seed) }, more);
       }),
-      runs(20),
+      draws(20),
     );
   });
 
@@ -122,7 +122,7 @@ describe('beside ONNX Runtime', () => {
         const values = { name: 'values', tensor: tensor('f32', [0.5, 2], [2]) };
         await expectNear(node, { i }, [integers('depth', [depth], []), values], { opset: 11 });
       }),
-      runs(20),
+      draws(20),
     );
   });
 
@@ -137,7 +137,7 @@ describe('beside ONNX Runtime', () => {
         const [feeds, constants] = options.isDiagonalKnown ? [{ x }, [diagonal]] : [{ x, k: diagonal.tensor }, []];
         await expectNear(node, feeds, constants, options);
       }),
-      runs(60),
+      draws(30),
     );
   });
 

@@ -22,6 +22,7 @@ import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { compareTensors, filled, nonFinitePattern } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 
 type F32 = Value<'f32'>;
@@ -106,12 +107,12 @@ describe('values that are not finite', () => {
   it.each(Object.keys(steps))('%s', (name) => {
     fc.assert(
       fc.property(parameter, fc.nat(), (p, seed) => expectAgreement([[name, p]], seed)),
-      { numRuns: 20 },
+      draws(20),
     );
   });
 
   it('in chains', () => {
-    fc.assert(fc.property(chain, fc.nat(), expectAgreement), { numRuns: 150 });
+    fc.assert(fc.property(chain, fc.nat(), expectAgreement), draws(75));
   });
 });
 
@@ -177,7 +178,7 @@ describe('scales that are not finite, or make something overflow or vanish', () 
           model.dispose();
         }
       }),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 });

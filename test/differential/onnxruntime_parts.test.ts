@@ -7,6 +7,7 @@ import { compile, type Tensor, UnskewError } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { halfToNumber, numberToBfloat16, numberToHalf } from '../../src/numerics/index.ts';
 import { batch, network } from '../lifecycle/network.ts';
+import { draws } from '../support/draws.ts';
 import { type ModelAttr, type ModelGraph, type ModelNode, writeModel } from '../support/onnx.ts';
 import { sentModel } from '../support/sent_model.ts';
 
@@ -504,7 +505,7 @@ it('runs, runSync and dispose in any order', async () => {
         model.dispose();
       },
     ),
-    { numRuns: 25 },
+    draws(25),
   );
 });
 

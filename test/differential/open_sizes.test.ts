@@ -27,6 +27,7 @@ import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Model } from '../../src/runtime/model.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 
 const drawn = (shape: readonly number[], next: () => number): ITensor =>
   tensor('f32', Float32Array.from({ length: sizeOf(shape) }, next), shape);
@@ -88,7 +89,7 @@ describe('elements that are not zero', () => {
         const graph = b.finish([b.emit(nnTranspose, { x: found }, { perm: [1, 0] })]);
         await expectSameEverywhere(graph, { x: drawn(shape, () => Math.floor(next() * 2)) });
       }),
-      { numRuns: 30 },
+      draws(30),
     );
   });
 });
@@ -122,6 +123,6 @@ it('boxes that are left', async () => {
         scores: drawn([batch, classes, count], () => Math.floor(next() * 10) / 10),
       });
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });

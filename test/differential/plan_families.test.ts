@@ -20,6 +20,7 @@ import { openHere } from '../../src/runtime/backends.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Executable } from '../../src/runtime/executable.ts';
 import { feedsOf } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 
 const bytes = (shape: readonly number[], seed: number) =>
   tensor(
@@ -130,7 +131,7 @@ describe.each([
           if (families.memberAt(bound)) members++;
         }
       }),
-      { numRuns: 8 },
+      draws(8),
     );
     expect(members).toBeGreaterThan(10);
   });

@@ -11,6 +11,7 @@ import { Model } from '../../src/runtime/model.ts';
 import { tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { filled, nonFinitePattern } from '../../src/testing/index.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreement, expectAgreementOn, graphOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -19,7 +20,6 @@ const setting = fc.record({ isa: fc.constantFrom(...kernelIsas), threads: int(1,
 const seed = fc.nat(0xffff);
 const shape = fc.array(int(1, 9), { minLength: 1, maxLength: 4 });
 const images = fc.tuple(int(1, 2), int(1, 20), int(1, 9), int(1, 9)).map((s) => [...s]);
-const runs = (numRuns: number) => ({ numRuns });
 
 it('pads in every mode, and crops', () => {
   const mode = fc.constantFrom('reflect' as const, 'edge' as const, 'wrap' as const);
@@ -46,7 +46,7 @@ it('pads in every mode, and crops', () => {
       fc.pre(axes.every((size) => size > 0));
       expectAgreement(graph(), { pattern: 'random', seed }, by);
     }),
-    runs(200),
+    draws(100),
   );
 });
 
@@ -67,7 +67,7 @@ describe('resizing', () => {
           by,
         );
       }),
-      runs(150),
+      draws(75),
     );
   });
 
@@ -94,7 +94,7 @@ describe('resizing', () => {
         fc.pre(!(rank === 4 && scales[0] !== 1));
         expectAgreement(graph, { pattern: dtype === 'f32' && seed % 2 ? nonFinitePattern : 'random', seed }, by);
       }),
-      runs(200),
+      draws(100),
     );
   });
 });
@@ -106,7 +106,7 @@ it('repetitions', () => {
       const graph = graphOn(type, s, last, (b, x) => b.emit(nnTile, { x }, { repeats: counts.slice(0, s.length) }));
       expectAgreement(graph, { pattern: 'random', seed: start }, by);
     }),
-    runs(100),
+    draws(50),
   );
 });
 
@@ -128,7 +128,7 @@ it('blocks of space in depth, and back', () => {
             );
       expectAgreement(graph, { pattern: 'random', seed: start }, by);
     }),
-    runs(100),
+    draws(50),
   );
 });
 
@@ -159,7 +159,7 @@ describe('gathers at computed positions', () => {
         };
         expectAgreementOn(graph, feeds, by);
       }),
-      runs(150),
+      draws(75),
     );
   });
 
@@ -180,7 +180,7 @@ describe('gathers at computed positions', () => {
         };
         expectAgreementOn(graph, feeds, by);
       }),
-      runs(150),
+      draws(75),
     );
   });
 

@@ -8,6 +8,7 @@ import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import { openHere } from '../../src/runtime/backends.ts';
 import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { buildConv, buildMatmul, convSpec, feedsOf, matmulSpec } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame } from './support.ts';
 
 const isa = fc.constantFrom('vnni' as const, 'avx2' as const, 'amx' as const);
@@ -39,7 +40,7 @@ describe("kernels: 'onednn'", () => {
         model.dispose();
         expect(kernelsOf(graph, feedsOf(graph, contents), 'onednn').filter((name) => ours.includes(name))).toEqual([]);
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 

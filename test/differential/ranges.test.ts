@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { it } from 'vitest';
 import { GraphBuilder } from '../../src/ir/index.ts';
 import { nnRange } from '../../src/ir/ops/nn_range.op.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreement } from './agreement.ts';
 
 const types = ['s16', 's32', 's64', 'f32', 'f64'] as const;
@@ -16,6 +17,6 @@ it('ranges of every type, with starts and steps of the run', () => {
       expectAgreement(graph, { pattern: 'alternating', seed }, { isa: 'scalar', threads: 1 });
       expectAgreement(graph, { pattern: 'random', seed }, { isa: 'scalar', threads: 1 });
     }),
-    { numRuns: 150 },
+    draws(75),
   );
 });

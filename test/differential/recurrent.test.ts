@@ -9,6 +9,7 @@ import { nnGru, nnLstm } from '../../src/ir/ops/nn_recurrent.op.ts';
 import { qnnDynamicLstm } from '../../src/ir/ops/qnn_ops.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreementOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -117,7 +118,7 @@ it('of bytes, on the addon as on the interpreter', () => {
       const { graph, feeds } = dynamicGraphOf(drawn);
       expectAgreementOn(graph, feeds, by);
     }),
-    { numRuns: 200 },
+    draws(100),
   );
 });
 
@@ -144,7 +145,7 @@ it('of bytes, written and read back', () => {
       const { graph, feeds } = dynamicGraphOf(drawn);
       expect(interpret(importOnnx(exportOnnx(graph)), feeds)).toEqual(interpret(graph, feeds));
     }),
-    { numRuns: 50 },
+    draws(25),
   );
 });
 
@@ -154,7 +155,7 @@ it('on the addon as on the interpreter', () => {
       const { graph, feeds } = graphOf(drawn);
       expectAgreementOn(graph, feeds, by);
     }),
-    { numRuns: 200 },
+    draws(100),
   );
 });
 
@@ -181,6 +182,6 @@ it('near ONNX Runtime, written and read back', async () => {
       await peer.dispose();
       for (const [id, t] of Object.entries(expected)) expectNear(results[id].data as Float32Array, t);
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });

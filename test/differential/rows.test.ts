@@ -12,6 +12,7 @@ import { sumOfRun } from '../../src/numerics/index.ts';
 import { tensor } from '../../src/tensors/tensor.ts';
 import { filled, nonFinitePattern, type Pattern } from '../../src/testing/index.ts';
 import { kernelIsas } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectAgreement, graphOn } from './agreement.ts';
 
@@ -26,7 +27,6 @@ const setting = fc.record({ isa, threads: int(1, 2) });
 const size = fc.oneof(int(1, 5), int(1, 40), int(120, 140));
 const shape = fc.array(size, { minLength: 1, maxLength: 4 }).filter((s) => s.reduce((a, b) => a * b, 1) <= 60_000);
 const images = fc.tuple(int(1, 3), int(1, 20), int(1, 12), int(1, 12)).map((s) => [...s]);
-const runs = (numRuns: number) => ({ numRuns });
 
 it('sums run i mod 16, then by halves', () => {
   const values = Array.from({ length: 37 }, (_, i) => 2 ** ((i * 7) % 60));
@@ -69,7 +69,7 @@ describe('reductions', () => {
           expectAgreement(graph, c, by);
         },
       ),
-      runs(count),
+      draws(count),
     );
   });
 
@@ -80,7 +80,7 @@ describe('reductions', () => {
         const graph = graphOn('f32', s, last, (b, x) => b.emit(nnReduceLogSumExp, { x }, { axes, keepdims }));
         expectAgreement(graph, c, by);
       }),
-      runs(80),
+      draws(40),
     );
   });
 
@@ -98,7 +98,7 @@ describe('reductions', () => {
           by,
         );
       }),
-      runs(150),
+      draws(75),
     );
   });
 
@@ -112,7 +112,7 @@ describe('reductions', () => {
           by,
         );
       }),
-      runs(60),
+      draws(30),
     );
   });
 });
@@ -138,7 +138,7 @@ describe('normalizations', () => {
         });
         expectAgreement(graph, c, by);
       }),
-      runs(60),
+      draws(30),
     );
   });
 
@@ -154,7 +154,7 @@ describe('normalizations', () => {
         });
         expectAgreement(graph, c, by);
       }),
-      runs(100),
+      draws(50),
     );
   });
 
@@ -178,7 +178,7 @@ describe('normalizations', () => {
         });
         expectAgreement(graph, c, by);
       }),
-      runs(150),
+      draws(75),
     );
   });
 });
@@ -196,7 +196,7 @@ describe('lanes', () => {
           by,
         );
       }),
-      runs(150),
+      draws(75),
     );
   });
 
@@ -218,7 +218,7 @@ describe('lanes', () => {
           by,
         );
       }),
-      runs(100),
+      draws(50),
     );
   });
 });

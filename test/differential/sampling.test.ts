@@ -9,6 +9,7 @@ import { nnGridSample } from '../../src/ir/ops/nn_grid_sample.op.ts';
 import { nnResize } from '../../src/ir/ops/nn_resize.op.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectAgreementOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -63,7 +64,7 @@ describe('samples of images', () => {
         const { graph, feeds } = made(given, true);
         expectAgreementOn(graph, feeds, by);
       }),
-      { numRuns: 300 },
+      draws(150),
     );
   });
 
@@ -75,7 +76,7 @@ describe('samples of images', () => {
         const { graph, feeds } = made(given, false);
         await expectNear(graph, feeds);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 });
@@ -106,7 +107,7 @@ describe('cubic interpolation', () => {
         const { graph, feeds } = made(given);
         expectAgreementOn(graph, feeds, by);
       }),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 
@@ -116,7 +117,7 @@ describe('cubic interpolation', () => {
         const { graph, feeds } = made(given);
         await expectNear(graph, feeds);
       }),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 });

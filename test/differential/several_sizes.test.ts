@@ -9,6 +9,7 @@ import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Model } from '../../src/runtime/model.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { feedsOf } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 
 const bytes = (shape: readonly number[], seed: number) =>
   tensor(
@@ -61,6 +62,6 @@ it('every size equals the interpreter, whatever was run before', async () => {
         model.dispose();
       },
     ),
-    { numRuns: 12 },
+    draws(12),
   );
 });

@@ -9,6 +9,7 @@ import { compileGraph } from '../../src/runtime/compile_graph.ts';
 import { Model } from '../../src/runtime/model.ts';
 import { scaledProducts } from '../../src/testing/arbitraries/scaled.ts';
 import { buildConv, buildMatmul, convSpec, feedsOf, matmulSpec } from '../../src/testing/index.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame } from './support.ts';
 
 const ofRun = fc.record({
@@ -35,7 +36,7 @@ describe('zero points of the run', () => {
         expect(model.certificate.verdict).toBe('bit-exact');
         model.dispose();
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 

@@ -5,6 +5,7 @@ import { type ByteType, GraphBuilder, newArray, sizeOf, tensor } from '../../src
 import { qnnSoftmax } from '../../src/ir/ops/qnn_softmax.op.ts';
 import { fixedExponentials, floatExponentials, tfliteSoftmax } from '../../src/numerics/index.ts';
 import { expectSame } from '../differential/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame as expectSameBytes, kernelIsas, random, rangeOf, runKernel } from './support.ts';
 
 const dtype = fc.constantFrom('u8' as const, 's8' as const);
@@ -58,7 +59,7 @@ describe('on the addon', () => {
         expect(model.fallbacks).toEqual([]);
         model.dispose();
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -122,7 +123,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           }
         expectSameBytes(destination, expected);
       }),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 });

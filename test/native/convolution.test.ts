@@ -147,7 +147,7 @@ describe('convolution', () => {
           ),
         );
       }),
-      { numRuns: process.env.UNSKEW_DEEP ? 3000 : 160 },
+      { numRuns: process.env.UNSKEW_DEEP ? 3000 : 80 },
     );
   });
 });

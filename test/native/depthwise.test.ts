@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { draws } from '../support/draws.ts';
 import {
   byteSteps,
   byteStepsOf,
@@ -134,7 +135,7 @@ describe('depthwise', () => {
         }
         expectSame(destination, expected);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 });

@@ -149,7 +149,7 @@ describe('the recipe for exact requantization', () => {
         }
         expectSame(destination, expected);
       }),
-      { numRuns: deep ? 3000 : 200 },
+      { numRuns: deep ? 3000 : 100 },
     );
   });
 
@@ -202,7 +202,7 @@ describe('the recipe for exact requantization', () => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: deep ? 2000 : 100 },
+      { numRuns: deep ? 2000 : 50 },
     );
   });
 

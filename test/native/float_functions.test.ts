@@ -6,6 +6,7 @@ import * as binary32 from '../../src/numerics/binary32_functions.ts';
 import * as functions from '../../src/numerics/float_functions.ts';
 import { power32 } from '../../src/numerics/float_power.ts';
 import { roundHalfEven } from '../../src/numerics/rounding.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame, kernelIsas, runKernel } from './support.ts';
 
 const { fround } = Math;
@@ -108,7 +109,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expect(found.findIndex((v, i) => !Object.is(v, expected[i]))).toBe(-1);
         },
       ),
-      { numRuns: 20 },
+      draws(20),
     );
   });
 });

@@ -27,6 +27,7 @@ import {
 } from '../../src/numerics/index.ts';
 import { newArray } from '../../src/tensors/index.ts';
 import { stridesOf } from '../../src/tensors/tensor.ts';
+import { draws } from '../support/draws.ts';
 import { type Data, expectSame, kernelIsas, random, rangeOf, requantize, runKernel, typed } from './support.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -145,7 +146,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           );
         },
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -162,7 +163,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           Uint8Array.from(source as Uint8Array, (x) => Number(table[x])),
         );
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 
@@ -195,7 +196,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         });
         expectSame(destination, expected);
       }),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 
@@ -229,7 +230,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -318,7 +319,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           Array.from({ length: count }, (_, i) => byChannel[Math.floor(i / inner) % channels](Number(source[i]))),
         );
       }),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 
@@ -385,7 +386,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         });
         expectSame(destination, expected);
       }),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -443,7 +444,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -507,7 +508,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 
@@ -567,7 +568,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -590,7 +591,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         expectSame(destination, expected);
       }
     });
-    fc.assert(property, { numRuns: 30 });
+    fc.assert(property, draws(30));
   });
 
   it('qlinear-add and -mul of one type with another', () => {
@@ -671,7 +672,7 @@ describe.each(kernelIsas)('%s', (isa) => {
             expectSame(destination, expected);
           },
         ),
-        { numRuns: 60 },
+        draws(30),
       );
     },
   );
@@ -700,7 +701,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           ),
         );
       }),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -748,7 +749,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -789,7 +790,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected.data);
         },
       ),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 
@@ -837,7 +838,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(of.rows.subarray(row * length, (row + 1) * length), Int8Array.from(own, expected.quantize));
         }
       }),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 

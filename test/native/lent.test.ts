@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, NativeMemory } from '../../src/codegen/onednn/binding.ts';
+import { draws } from '../support/draws.ts';
 import { binding, bytesOf, type Data, kernelIsas, random, typed } from './support.ts';
 
 const ROWS = 5;
@@ -83,7 +84,7 @@ describe.each(kernelIsas)('%s: lent constants', (isa) => {
           binding.setKernelIsa(undefined);
         }
       }),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 });

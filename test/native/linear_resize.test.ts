@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import { byteResize } from '../../src/numerics/index.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame, kernelIsas, random, runKernel, typed } from './support.ts';
 
 const size = fc.integer({ min: 1, max: 40 });
@@ -61,7 +62,7 @@ describe('linear-resize', () => {
         }
         expectSame(destination, expected);
       }),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 });

@@ -83,7 +83,7 @@ describe('matrix-product', () => {
         }
         expectSame(destination, expected);
       }),
-      { numRuns: process.env.UNSKEW_DEEP ? 3000 : 120 },
+      { numRuns: process.env.UNSKEW_DEEP ? 3000 : 60 },
     );
   });
 });

@@ -6,6 +6,7 @@ import { nnArgMax, nnCast, nnClip, nnGather, nnSlice, nnTranspose } from '../../
 import { qnnRescale } from '../../src/ir/ops/qnn_ops.ts';
 import { toPublic } from '../../src/tensors/tensor.ts';
 import { expectSame } from '../differential/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame as expectSameData, kernelIsas, random, runKernel } from './support.ts';
 
 const shapes = fc.array(fc.integer({ min: 1, max: 7 }), { minLength: 1, maxLength: 4 });
@@ -63,7 +64,7 @@ describe('on the addon', () => {
         const [starts, ends, steps] = [0, 1, 2].map((i) => taken.map((slice) => slice[i]));
         return expectNative(d, (b, x) => b.emit(nnSlice, { x }, { starts, ends, axes, steps }));
       }),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 
@@ -83,7 +84,7 @@ describe('on the addon', () => {
           b.emit(nnGather, { x, indices: b.constant(list) }, { axis: axis - d.shape.length }),
         );
       }),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 
@@ -95,7 +96,7 @@ describe('on the addon', () => {
           return isCut ? b.emit(nnCast, { x: y }, { to: 's32' }) : y;
         }),
       ),
-      { numRuns: 120 },
+      draws(60),
     );
   });
 
@@ -133,7 +134,7 @@ describe('on the addon', () => {
         expect(model.fallbacks).toEqual([]);
         model.dispose();
       }),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -179,7 +180,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSameData(destination, expected);
         },
       ),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -225,7 +226,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expect(Array.from(new BigInt64Array(destination.buffer), Number)).toEqual(expected);
         },
       ),
-      { numRuns: 100 },
+      draws(50),
     );
   });
 

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { nnMaxPool } from '../../src/ir/ops/nn_pool.op.ts';
 import { qnnAveragePool } from '../../src/ir/ops/qnn_average_pool.op.ts';
 import { type ITensor, sizeOf, tensor } from '../../src/tensors/tensor.ts';
+import { draws } from '../support/draws.ts';
 import { evaluate } from '../unit/ops/qnn_support.ts';
 import { expectSame, kernelIsas, random, runKernel } from './support.ts';
 
@@ -96,7 +97,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         );
         expectSame(destination, channelsLast(y.data as Float32Array, c, sizeOf(output)));
       }),
-      { numRuns: 60 },
+      draws(60),
     );
     expect(alone).toBeGreaterThan(100);
   });
@@ -135,7 +136,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSame(destination, expected);
         },
       ),
-      { numRuns: 60 },
+      draws(60),
     );
     expect(empty).toBeGreaterThan(100);
   });
@@ -190,7 +191,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         );
         expectSame(destination, channelsLast(y.data as Uint8Array, c, sizeOf(y.shape.slice(2))));
       }),
-      { numRuns: 80 },
+      draws(80),
     );
   });
 });

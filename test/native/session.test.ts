@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Arenas, Command, NativeSession, SessionOpening, SessionSpec } from '../../src/codegen/onednn/binding.ts';
+import { draws } from '../support/draws.ts';
 import { binding, constant } from './support.ts';
 
 const addon = fileURLToPath(new URL('../../build/Release/unskew.node', import.meta.url));
@@ -224,7 +225,7 @@ describe('a session', () => {
           }
         },
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 

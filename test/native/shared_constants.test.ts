@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
 import type { BufferRef, Command, Kernel, KernelIsa } from '../../src/codegen/onednn/binding.ts';
+import { draws } from '../support/draws.ts';
 import { binding, bytesOf, constant, expectSame, kernelIsas, random, typed } from './support.ts';
 
 type Refs = Readonly<Record<string, BufferRef>>;
@@ -125,7 +126,7 @@ describe.each(kernelIsas)('%s: constants that several commands share', (isa) => 
       fc.property(alike(blocks, keysOf(blockShapes)), (drawn) =>
         expectAsAlone(drawn.map(blockReader), isa, bytesOf(floats)),
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 
@@ -134,7 +135,7 @@ describe.each(kernelIsas)('%s: constants that several commands share', (isa) => 
       fc.property(alike(convolutions, keysOf(convolutionShapes)), (drawn) =>
         expectAsAlone(drawn.map(convolutionReader), isa, bytesOf(bytes)),
       ),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 });

@@ -1,6 +1,7 @@
 /** reference-convolution: the kernel over N-D windows. */
 import fc from 'fast-check';
 import { describe, it } from 'vitest';
+import { draws } from '../support/draws.ts';
 import { expectSame, kernelIsas, random, rangeOf, runKernel, typed } from './support.ts';
 
 type Triple = [number, number, number];
@@ -137,7 +138,7 @@ describe.each(kernelIsas)('%s', (isa) => {
         }
         expectSame(destination, expected);
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 });

@@ -6,6 +6,7 @@ import { nnAdd, nnCast, nnClip, nnDiv, nnMul, nnSub, nnTranspose } from '../../s
 import { qnnRescale } from '../../src/ir/ops/qnn_ops.ts';
 import { clampTo, fixedMultiplier, multiplyWide, requantizer, wideFactors } from '../../src/numerics/index.ts';
 import { expectSame } from '../differential/support.ts';
+import { draws } from '../support/draws.ts';
 import { expectSame as expectSameData, kernelIsas, random, runKernel } from './support.ts';
 
 const LEAST = -(2 ** 31);
@@ -58,7 +59,7 @@ describe('on the addon', () => {
           await expectNative(b.finish([y]), { a: values(fed, seed), b: values(right, seed + 1) }, count);
         },
       ),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -71,7 +72,7 @@ describe('on the addon', () => {
         const y = b.emit(nnClip, { x: b.input('x', 's32', shape) }, { min, max });
         await expectNative(b.finish([y]), { x: tensor('s32', integers(sizeOf(shape), seed), shape) }, count);
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 
@@ -88,7 +89,7 @@ describe('on the addon', () => {
         );
         await expectNative(b.finish([y]), { x }, 1);
       }),
-      { numRuns: 80 },
+      draws(40),
     );
   });
 
@@ -143,7 +144,7 @@ describe('on the addon', () => {
           await expectNative(graph, { x: tensor('s32', integers(sizeOf(shape), seed), shape) }, 1);
         },
       ),
-      { numRuns: 150 },
+      draws(75),
     );
   });
 
@@ -233,7 +234,7 @@ describe.each(kernelIsas)('%s', (isa) => {
           expectSameData(destination, expected);
         },
       ),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 });

@@ -10,6 +10,7 @@ import { greatestPlaces, suppressed } from '../../src/numerics/index.ts';
 import { bytesOf, numbersOf, tensor } from '../../src/tensors/index.ts';
 import { expectSame } from '../differential/support.ts';
 import { random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { writeTflite } from '../support/tflite.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -157,7 +158,7 @@ describe('a suppression', () => {
           expect(chosen.includes(box)).toBe(isChosen);
         }
       }),
-      { numRuns: 200 },
+      draws(100),
     );
   });
 
@@ -207,7 +208,7 @@ describe('maps of FlexBuffers', () => {
         const read = numbersOfFlexMap(bytes);
         expect(read === undefined || read.size <= 256).toBe(true);
       }),
-      { numRuns: 2000 },
+      draws(1000),
     );
     for (const bytes of [[], [0], [36], [36, 1], [0, 36, 200], [0, 0, 36, 1]])
       expect(numbersOfFlexMap(Uint8Array.from(bytes))).toBeUndefined();

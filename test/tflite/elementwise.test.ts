@@ -18,6 +18,7 @@ import {
 } from '../../src/ir/index.ts';
 import { expectSame } from '../differential/support.ts';
 import { itWhole } from '../support/corpus.ts';
+import { draws } from '../support/draws.ts';
 import { runOnnx } from '../unit/onnx_export/support.ts';
 import { sameEverywhere } from './everywhere.ts';
 import { operatorCases, outcomeOf } from './operator_cases.ts';
@@ -91,7 +92,7 @@ describe.each([
         expect(await runOnnx(bytes, feeds, 'all')).toEqual(expected);
         (await expectSame(graph, feeds)).dispose();
       }),
-      { numRuns: 10 },
+      draws(10),
     );
   });
 });
@@ -137,7 +138,7 @@ describe('floats in steps of a scale', () => {
         const { fallbacks } = await sameEverywhere(g.finish([y]), { x });
         expect(fallbacks).toEqual([]);
       }),
-      { numRuns: 15 },
+      draws(15),
     );
   });
 
@@ -164,7 +165,7 @@ describe('floats in steps of a scale', () => {
         expect(model.fallbacks).toEqual([]);
         model.dispose();
       }),
-      { numRuns: 15 },
+      draws(15),
     );
   });
 

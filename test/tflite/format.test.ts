@@ -142,7 +142,7 @@ describe('a wrong file', () => {
           }
         },
       ),
-      { numRuns: process.env.UNSKEW_DEEP ? 50_000 : 3000, endOnFailure: true },
+      { numRuns: process.env.UNSKEW_DEEP ? 50_000 : 1500, endOnFailure: true },
     );
   });
 

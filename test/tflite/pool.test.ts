@@ -7,6 +7,7 @@ import { qnnAveragePool } from '../../src/ir/ops/qnn_average_pool.op.ts';
 import { averageFactor, averageOfRaw } from '../../src/numerics/tflite_pool.ts';
 import { sizeOf, tensor } from '../../src/tensors/index.ts';
 import { random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { sameEverywhere } from './everywhere.ts';
 
 it('is the nearest integer, ties away from zero', () => {
@@ -18,7 +19,7 @@ it('is the nearest integer, ties away from zero', () => {
       expect(rest).toBeLessThanOrEqual(count);
       if (rest === count) expect(Math.abs(average) * count).toBeGreaterThan(Math.abs(sum));
     }),
-    { numRuns: 2000 },
+    draws(1000),
   );
 });
 
@@ -91,6 +92,6 @@ it('gives the same bytes on the interpreter, the addon and ONNX Runtime', async 
         expect(Number(result.data[i])).toBe(Number((BigInt(sum) + BigInt(half)) / BigInt(count)));
       }
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { GraphBuilder, interpret, qnnRescale, tensor } from '../../src/ir/index.ts';
 import { fixedMultiplier } from '../../src/numerics/index.ts';
+import { draws } from '../support/draws.ts';
 import { differenceOf, runOnnx } from '../unit/onnx_export/support.ts';
 
 const spec = fc.record({
@@ -60,7 +61,7 @@ describe('qnn.rescale', () => {
           expect(Math.abs(Number(got.data[i]) - near)).toBeLessThanOrEqual(slack);
         });
       }),
-      { numRuns: 60 },
+      draws(30),
     );
   });
 });

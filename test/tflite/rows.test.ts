@@ -10,6 +10,7 @@ import { tfliteLogSoftmax } from '../../src/numerics/tflite_log_softmax.ts';
 import { tfliteSoftmax } from '../../src/numerics/tflite_softmax.ts';
 import { type ByteType, dtypes, newArray, sizeOf, tensor } from '../../src/tensors/index.ts';
 import { once, random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { sameEverywhere } from './everywhere.ts';
 import { answerOf } from './layout_law.ts';
 
@@ -97,7 +98,7 @@ describe('both kernels of LiteRT', () => {
           expect(Math.abs(y[i] - real)).toBeLessThan(1);
         });
       }),
-      { numRuns: 500 },
+      draws(250),
     );
   });
 });
@@ -145,7 +146,7 @@ describe('the interpreter, the addon and ONNX Runtime give the same bytes', () =
         const y = b.emit(qnnSoftmax, operands, { axis: axis % shape.length, beta, recipe });
         await sameEverywhere(b.finish([y]), { x: bytes(dtype, shape, seed, near) });
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 
@@ -157,7 +158,7 @@ describe('the interpreter, the addon and ONNX Runtime give the same bytes', () =
         const y = b.emit(qnnLogSoftmax, operands, { axis: axis % shape.length, recipe });
         await sameEverywhere(b.finish([y]), { x: bytes(dtype, shape, seed, near) });
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 
@@ -169,7 +170,7 @@ describe('the interpreter, the addon and ONNX Runtime give the same bytes', () =
         const y = b.emit(qnnL2Normalize, operands, { axis: axis % shape.length });
         await sameEverywhere(b.finish([y]), { x: bytes(dtype, shape, seed, near) });
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 });

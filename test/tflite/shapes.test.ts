@@ -2,6 +2,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { drawnMoves } from './drawn_moves.ts';
 import { drawnParts } from './drawn_parts.ts';
 import { answerOf } from './layout_law.ts';
@@ -23,7 +24,7 @@ describe('operators that move elements', () => {
           expect(results).toEqual(expected);
           if (inPlace.includes(name)) expect(moves).toBeLessThanOrEqual(test.operands.length + expected.length);
         }),
-        { numRuns: 40 },
+        draws(20),
       );
     });
 });

@@ -6,6 +6,7 @@ import { importTflite } from '../../src/importers/tflite/import.ts';
 import { type ITensor, interpret } from '../../src/ir/index.ts';
 import { sizeOf, stridesOf, tensor } from '../../src/tensors/index.ts';
 import { type Draw, once, pick, random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { type ModelInit, modelBytes } from './model_writer.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -84,7 +85,7 @@ describe('a sparse constant', () => {
         const graph = importTflite(modelBytes(modelOf(made)));
         expect(interpret(graph, {})[graph.outputs[0]]).toEqual(made.whole);
       }),
-      { numRuns: 200 },
+      draws(100),
     );
     const graph = importTflite(modelBytes(modelOf(example)));
     expect(interpret(graph, {})[graph.outputs[0]]).toEqual(example.whole);

@@ -7,6 +7,7 @@ import { tfliteProfiles } from '../../src/importers/tflite/profiles.ts';
 import { interpret, isOp, nodesOf, opaqueOp, tensor, verify } from '../../src/ir/index.ts';
 import { doublesOf } from '../../src/tensors/index.ts';
 import { itWhole } from '../support/corpus.ts';
+import { draws } from '../support/draws.ts';
 import { json, unskew, workFolder } from '../unit/cli/support.ts';
 import { sameEverywhere } from './everywhere.ts';
 import * as floatLayers from './float_layers.ts';
@@ -212,7 +213,7 @@ describe.each(layers)('%s on bytes', (_name, draw) => {
         );
         expect(results.map((result) => result[graph.outputs[0]])).toEqual(runs.map(({ y }) => y));
       }),
-      { numRuns: 40 },
+      draws(20),
     );
   });
 
@@ -248,7 +249,7 @@ it.each(onFloats)('%s on floats gives the numbers of its equations, run after ru
         expect(difference(y, got, 2 ** -12 / largest)).toBeUndefined();
       }
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });
 

@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { numbersOf, sizeOf, tensor } from '../../src/tensors/index.ts';
 import { random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { answerOf, type OperatorTest } from './layout_law.ts';
 
 const range = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
@@ -95,7 +96,7 @@ it('CONV_3D sums the taps of every position', () => {
       const results = [{ dtype: 'f32' as const, shape: [1, ...out, filters] }];
       check({ name: 'CONV_3D', options: optionsOf(volume), operands, results }, expected);
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });
 
@@ -127,6 +128,6 @@ it('CONV_3D_TRANSPOSE scatters every source', () => {
       const results = [{ dtype: 'f32' as const, shape: [1, ...out, filters] }];
       check({ name: 'CONV_3D_TRANSPOSE', options: optionsOf(volume), operands, results }, expected);
     }),
-    { numRuns: 60 },
+    draws(30),
   );
 });

@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { exponentialOfWord, reciprocalOfWord } from '../../src/numerics/index.ts';
 import { numbersOf, sizeOf, tensor } from '../../src/tensors/index.ts';
 import { random } from '../fuzz/draw.ts';
+import { draws } from '../support/draws.ts';
 import { sameEverywhere } from './everywhere.ts';
 import { clamp, nearest, two } from './exact.ts';
 import { answerOf, type OperatorTest } from './layout_law.ts';
@@ -60,7 +61,7 @@ describe('a softmax of 16-bit integers', () => {
         expect(numbersOf(results[0])).toEqual(rows.flatMap((row) => rowOf(row, sx, beta)));
         await sameEverywhere(graph, { t0: tensor('s16', q, shape) });
       }),
-      { numRuns: 30 },
+      draws(30),
     );
   });
 
