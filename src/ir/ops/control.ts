@@ -3,12 +3,25 @@
  * the operator, and inputs of the body by the names in `captures`. Its symbols are those of the graph around it.
  */
 import { fail } from '../../diagnostics/index.ts';
-import { allDTypes, type ITensor, newArray, type TypedArray } from '../../tensors/index.ts';
+import {
+  allDTypes,
+  type DType,
+  type ITensor,
+  newArray,
+  packed,
+  patternsOf,
+  type SharedType,
+  sharesBytes,
+  storedTypes,
+  type TypedArray,
+} from '../../tensors/index.ts';
 import { type BodyGraph, type Refuse, tensorOf } from '../define_op.ts';
 import { parseType } from '../parse_type.ts';
 import { formatType, type TensorType, type ValueId } from '../types.ts';
 
-export const anything = tensorOf(...allDTypes, 'opaque');
+/** Bodies take and give values of every type, also of those that no operator computes with. */
+export const everyType: readonly DType[] = [...allDTypes, ...storedTypes];
+export const anything = tensorOf(...everyType, 'opaque');
 
 /** The next body to run: the attribute that holds it, and its inputs by name. */
 export interface BodyCall {
@@ -97,12 +110,21 @@ export function stacked(list: readonly ITensor[], type: TensorType): ITensor {
     const shape = [0, ...type.shape.map((dim) => (typeof dim === 'number' ? dim : 0))];
     return { dtype: type.dtype, shape, data: newArray(type.dtype, 0) } as ITensor;
   }
+  for (const tensor of list)
+    if (formatType(tensor) !== formatType(first))
+      fail('U2005', `turns of a loop give ${formatType(first)} and ${formatType(tensor)}, which cannot be stacked`);
+  const shape = [list.length, ...first.shape];
+  // a turn may begin within a byte
+  if (sharesBytes(first.dtype))
+    return packed(
+      first.dtype,
+      list.flatMap((tensor) => [...patternsOf(tensor as ITensor<SharedType>)]),
+      shape,
+    );
   const size = first.data.length;
   const data = newArray(first.dtype, size * list.length) as TypedArray;
   list.forEach((tensor, i) => {
-    if (formatType(tensor) !== formatType(first))
-      fail('U2005', `turns of a loop give ${formatType(first)} and ${formatType(tensor)}, which cannot be stacked`);
     data.set(tensor.data as never, i * size);
   });
-  return { dtype: first.dtype, shape: [list.length, ...first.shape], data } as ITensor;
+  return { dtype: first.dtype, shape, data } as ITensor;
 }

@@ -1,6 +1,6 @@
-import { allDTypes, type ITensor } from '../../tensors/index.ts';
+import type { ITensor } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf, variadic } from '../define_op.ts';
-import { anything, capturedFeeds, checkBody, follow, resultTypes, type Steps } from './control.ts';
+import { anything, capturedFeeds, checkBody, everyType, follow, resultTypes, type Steps } from './control.ts';
 
 /** The graph `thenBranch` where the condition is true, else `elseBranch`. */
 export const controlIf = defineOp({
@@ -8,7 +8,7 @@ export const controlIf = defineOp({
   doc: 'The outputs of the graph `thenBranch` where `cond`, one element, is true, else those of `elseBranch`. The graphs read `rest` by the names in `captures`. `results` are the types of the results as text: sizes in which the branches differ are symbols of their own, known when it has run.',
   operands: { cond: tensorOf('bool'), rest: variadic(anything) },
   attrs: { captures: attr.strings(), thenBranch: attr.graph(), elseBranch: attr.graph(), results: attr.types() },
-  results: { y: allDTypes },
+  results: { y: everyType },
   traits: ['bodies'],
   infer({ cond, rest }, { captures, thenBranch, elseBranch, results }, refuse) {
     if (cond.shape.some((dim) => typeof dim === 'number' && dim !== 1)) refuse('the condition has one element', 'cond');

@@ -1,7 +1,7 @@
-import { allDTypes, type ITensor, tensor } from '../../tensors/index.ts';
+import { type ITensor, tensor } from '../../tensors/index.ts';
 import { attr, type BodyGraph, defineOp, tensorOf, variadic } from '../define_op.ts';
 import { isStatic, type TensorType } from '../types.ts';
-import { anything, capturedFeeds, checkBody, follow, resultTypes, type Steps, stacked } from './control.ts';
+import { anything, capturedFeeds, checkBody, everyType, follow, resultTypes, type Steps, stacked } from './control.ts';
 
 /** The inputs of a body before the carried values: the count of turns before, and the condition. */
 const OWN = 2;
@@ -12,7 +12,7 @@ export const controlLoop = defineOp({
   doc: 'Runs the graph `body` while `cond` is true, at most `trip` times. Its inputs are the count of turns before, the condition, the carried values, which begin as the first operands of `rest`, and captured values by the names in `captures`, the last operands of `rest`. Its outputs are the next condition, the next carried values, and values that are stacked along a new first axis, one of each turn. `results` are the types of the last carried values and of the stacked ones.',
   operands: { trip: tensorOf('s64'), cond: tensorOf('bool'), rest: variadic(anything) },
   attrs: { captures: attr.strings(), body: attr.graph(), results: attr.types() },
-  results: { y: allDTypes },
+  results: { y: everyType },
   traits: ['bodies'],
   infer({ trip, cond, rest }, { captures, body, results }, refuse) {
     for (const [name, { shape }] of Object.entries({ trip, cond }))
