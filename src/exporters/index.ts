@@ -3,4 +3,4 @@
 export { withOutputs } from '../formats/onnx/index.ts';
 export { type CarriedFile, carriedFileOf, originOfCarried } from './onnx/carried_file.ts';
 export { exportOnnx } from './onnx/export.ts';
-export { exportPart, partRefusal } from './onnx/part.ts';
+export { exportPart, hasOlderPart, partRefusal } from './onnx/part.ts';

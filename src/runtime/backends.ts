@@ -13,7 +13,7 @@ import {
   reference,
   type TargetDescription,
 } from '../codegen/index.ts';
-import { exportPart, partRefusal } from '../exporters/index.ts';
+import { exportPart, hasOlderPart, partRefusal } from '../exporters/index.ts';
 import type { CostRow } from '../passes/index.ts';
 import { loadAddon } from './addon.ts';
 import { type BackendName, type BackendOrder, usualBackend } from './backend_names.ts';
@@ -64,7 +64,11 @@ export function openOrder(
   const host = backends[first].open(machine, own);
   const opened = others.map((name) =>
     name === 'onnxruntime'
-      ? onnxruntime(host, machine.threads, onnxruntimeHere, { refusal: partRefusal, write: exportPart })
+      ? onnxruntime(host, machine.threads, onnxruntimeHere, {
+          refusal: partRefusal,
+          write: exportPart,
+          hasOlder: hasOlderPart,
+        })
       : reference(host),
   );
   // bodies are computed by all of them

@@ -575,3 +575,43 @@ describe('floats of 16 bits that ONNX Runtime has no kernels for', () => {
     model.dispose();
   });
 });
+
+it('an operator that ONNX Runtime has kernels for in an older operator set alone', async () => {
+  const modelOf = (opset: number) =>
+    writeModel({
+      inputs: [
+        { name: 'x', type: 'float32', dims: ['N', 2, 5, 5] },
+        { name: 'rois', type: 'float32', dims: ['R', 4] },
+        { name: 'batch', type: 'int64', dims: ['R'] },
+      ],
+      outputs: [{ name: 'y', type: 'float32' }],
+      nodes: [
+        {
+          op: 'RoiAlign',
+          inputs: ['x', 'rois', 'batch'],
+          outputs: ['y'],
+          attrs: { output_height: 2, output_width: 3 },
+        },
+      ],
+      opsets: { '': opset },
+    });
+  const data = Float32Array.from({ length: 50 }, (_, i) => Math.sin(i));
+  const rois = Float32Array.of(0, 0, 3, 4, 1, 0.5, 4, 2);
+  const session = await ort.InferenceSession.create(modelOf(16), { logSeverityLevel: 4 });
+  const right = await session.run({
+    x: new ort.Tensor('float32', data, [1, 2, 5, 5]),
+    rois: new ort.Tensor('float32', rois, [2, 4]),
+    batch: new ort.Tensor('int64', [0n, 0n], [2]),
+  });
+  await session.release();
+  for (const opset of [21, 22, 26]) {
+    const model = await compile(modelOf(opset));
+    const { y } = await model.run({
+      x: { type: 'float32', data, dims: [1, 2, 5, 5] },
+      rois: { type: 'float32', data: rois, dims: [2, 4] },
+      batch: { type: 'int64', data: new BigInt64Array(2), dims: [2] },
+    });
+    expectEqual(y, right.y);
+    model.dispose();
+  }
+});

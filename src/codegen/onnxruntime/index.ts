@@ -61,7 +61,14 @@ export interface PartWriter {
    * @param found types that the graph does not know
    * @param isWide true for a carried node that computes floats of 16 bits in binary32; one of bfloat16 always does
    */
-  write(region: Region, found: (id: ValueId) => FoundType | undefined, isWide: (node: Node) => boolean): Uint8Array;
+  write(
+    region: Region,
+    found: (id: ValueId) => FoundType | undefined,
+    isWide: (node: Node) => boolean,
+    version?: 'older',
+  ): Uint8Array;
+  /** True for nodes that an older operator set has with the same meaning: a runtime may have kernels of that version alone. */
+  hasOlder(region: Region): boolean;
 }
 
 /**
@@ -142,7 +149,8 @@ function planned(region: Region, writer: PartWriter, isWide: (node: Node) => boo
   const key = JSON.stringify(
     isOpen ? [ids] : [ids, [...inputs, ...outputs].map((id) => formatType(typeOf(graph, id)))],
   );
-  const make = () => writer.write(region, (id) => found.get(id), isWide);
+  const make = (version?: 'older') =>
+    version && !writer.hasOlder(region) ? undefined : writer.write(region, (id) => found.get(id), isWide, version);
   // later parts ask for the types of its results
   let first: OnnxRuntimeSession | undefined;
   if (outputs.some((id) => typeOf(graph, id).dtype === 'opaque')) {
@@ -248,11 +256,21 @@ class Opened {
     return found;
   }
 
-  take(key: string, model: () => Uint8Array): OnnxRuntimeSession {
-    const known = this.#sessions.get(key) ?? { session: this.#open(model()), users: 0 };
+  take(key: string, model: (version?: 'older') => Uint8Array | undefined): OnnxRuntimeSession {
+    const known = this.#sessions.get(key) ?? { session: this.#opened(model), users: 0 };
     this.#sessions.set(key, known);
     known.users++;
     return known.session;
+  }
+
+  #opened(model: (version?: 'older') => Uint8Array | undefined): OnnxRuntimeSession {
+    try {
+      return this.#open(model() as Uint8Array);
+    } catch (error) {
+      const older = error instanceof UnskewError && error.code === 'U5003' ? model('older') : undefined;
+      if (older === undefined) throw error;
+      return this.#open(older);
+    }
   }
 
   give(key: string): void {

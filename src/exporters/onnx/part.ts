@@ -42,12 +42,14 @@ export type FoundTypes = (id: ValueId) => FoundType | undefined;
  * a part of carried operators alone serves all sizes.
  *
  * @param isWide true for a carried node that computes floats of 16 bits in binary32; one of bfloat16 does in any case
+ * @param version the older operator set of `hasOlderPart`
  * @throws UnskewError U2008 for an operator that cannot be written, and for an input of a type that nobody knows
  */
 export function exportPart(
   part: GraphPart,
   found: FoundTypes = () => undefined,
   isWide: (node: Node) => boolean = () => false,
+  version?: 'older',
 ): Uint8Array {
   const { graph, nodes, inputs, outputs } = part;
   const origin = partOriginOf(graph);
@@ -124,6 +126,28 @@ export function exportPart(
       return { name: id };
     }),
     opsets: file.opsets.has('') ? new Map() : new Map([['', emitted.opset]]),
+    ...(version && { newest: BEFORE_BFLOAT16 }),
+  });
+}
+
+/** The last version of the operator set before these operators gained bfloat16, and nothing else; they have not changed since then. */
+const BEFORE_BFLOAT16 = 21;
+const gainedBfloat16 = new Set(
+  `Acos Acosh Asin Asinh Atan Atanh AveragePool Bernoulli Conv ConvTranspose Cos Cosh DeformConv Det Dropout Elu EyeLike GRU GlobalAveragePool
+  GlobalLpPool GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LSTM LpNormalization LpPool MaxPool MaxRoiPool MaxUnpool
+  Mish Multinomial NegativeLogLikelihoodLoss RNN RandomNormal RandomNormalLike RandomUniform RandomUniformLike RoiAlign Round Selu Sin Sinh
+  Softplus Softsign Tan ThresholdedRelu`.split(/\s+/),
+);
+
+/** True for a part of carried operators that version 21 has with the same meaning: runtimes may have kernels for them of that version alone. */
+export function hasOlderPart({ graph, nodes }: Pick<GraphPart, 'graph' | 'nodes'>): boolean {
+  const origin = partOriginOf(graph);
+  if (origin === undefined || (origin.file.opsets.get('') ?? 0) <= BEFORE_BFLOAT16) return false;
+  const owners = ownersIn(graph);
+  return nodes.every((node) => {
+    const index = isOp(node, opaqueOp) ? owners.get(node.id) : undefined;
+    const before = index === undefined ? undefined : origin.file.graph.nodes[index];
+    return before?.domain === '' && gainedBfloat16.has(before.opType);
   });
 }
 

@@ -31,6 +31,8 @@ export interface PartInit {
   readonly described?: ReadonlySet<string>;
   /** Operator sets that the file does not name. */
   readonly opsets: ReadonlyMap<string, number>;
+  /** The newest version of the default operator set that is written; without it the newest that released runtimes read. */
+  readonly newest?: number;
 }
 
 /**
@@ -53,7 +55,7 @@ export function partOfModel(file: OnnxFile, part: PartInit): Uint8Array {
     if (number === model.functions[0]) pieces.push(copied(range));
   });
   for (const [domain, version] of [...file.opsets, ...part.opsets]) {
-    const released = domain === '' ? Math.min(version, RELEASED.opset) : version;
+    const released = domain === '' ? Math.min(version, part.newest ?? RELEASED.opset) : version;
     pieces.push(...field(model.opsetImport[0], encodeOpset(domain, released)));
   }
   pieces.push(...field(model.graph[0], graphOf(context, file, part, copied)));
