@@ -2,7 +2,7 @@
 import type { Graph } from '../ir/index.ts';
 import type { Backend } from './backend.ts';
 import type { Step } from './partition.ts';
-import { PlanFamily } from './plan_family.ts';
+import { type Axis, leadOf, PlanFamily } from './plan_family.ts';
 import { SizeClasses, type Sizes } from './size_class.ts';
 
 /** Plans of more bytes are made anew, with the checks that this takes. */
@@ -18,7 +18,7 @@ export class PlanFamilies {
   readonly backends: readonly Backend[];
   #classes: SizeClasses | undefined;
   readonly #families: PlanFamily[] = [];
-  /** Of families that were looked for: their symbols, the other sizes, the class, the remainders; how often their sizes were asked for. */
+  /** Of families that were looked for: their axes, the other sizes, the class, the remainders; how often their sizes were asked for. */
   readonly #asked = new Map<string, number>();
   readonly #steps = new Map<string, number | undefined>();
   #failures = 0;
@@ -48,37 +48,53 @@ export class PlanFamilies {
     return undefined;
   }
 
-  /** A family in which the symbols vary that differ from the earlier sizes which are most alike. */
+  /** A family in which the sizes vary that differ from the earlier ones which are most alike. */
   #found(sizes: Sizes): Step | undefined {
     const seen = [...this.#seen];
     if (seen.length < MOST_SEEN) this.#seen.push(sizes);
     if (seen.length < LEAST_SEEN) return undefined;
-    const [symbols] = seen
-      .map((other) => [...sizes.keys()].filter((symbol) => other.get(symbol) !== sizes.get(symbol)))
+    const [axes] = seen
+      .map((other) => axesBetween(other, sizes))
       .filter(({ length }) => length > 0)
       .sort((a, b) => a.length - b.length);
-    if (symbols === undefined) return undefined;
+    if (axes === undefined) return undefined;
     this.#classes ??= new SizeClasses(this.graph);
-    const fixed = [...sizes].filter(([symbol]) => !symbols.includes(symbol));
-    const of = JSON.stringify([symbols, fixed, this.#classes.of(sizes)]);
-    const step = this.#stepOf(of, sizes, symbols);
+    const fixed = [...sizes].filter(([symbol]) => !axes.some((axis) => axis.has(symbol)));
+    const of = JSON.stringify([axes.map((axis) => [...axis]), fixed, this.#classes.of(sizes)]);
+    const step = this.#stepOf(of, sizes, axes);
     if (step === undefined || this.#failures >= MOST_FAILURES) return undefined;
-    const remainders = symbols.map((symbol) => (sizes.get(symbol) ?? 0) % step);
+    const remainders = axes.map((axis) => (sizes.get(leadOf(axis)) ?? 0) % step);
     const key = `${of} ${remainders}`;
     const asked = (this.#asked.get(key) ?? 0) + 1;
     this.#asked.set(key, asked);
     // those of one remainder may be few
     if (asked !== (step === 1 ? 1 : LEAST_SEEN + 1)) return undefined;
-    const family = PlanFamily.of(this.graph, this.backends, this.#classes, sizes, symbols);
+    const family = PlanFamily.of(this.graph, this.backends, this.#classes, sizes, axes);
     if (family) this.#families.push(family);
     else this.#failures++;
     return family?.at(sizes);
   }
 
   /** Found once: it takes some milliseconds where there is no family. */
-  #stepOf(of: string, sizes: Sizes, symbols: readonly string[]): number | undefined {
+  #stepOf(of: string, sizes: Sizes, axes: readonly Axis[]): number | undefined {
     this.#classes ??= new SizeClasses(this.graph);
-    if (!this.#steps.has(of)) this.#steps.set(of, PlanFamily.stepOf(this.graph, this.#classes, sizes, symbols));
+    if (!this.#steps.has(of)) this.#steps.set(of, PlanFamily.stepOf(this.graph, this.#classes, sizes, axes));
     return this.#steps.get(of);
   }
+}
+
+/**
+ * The sizes that differ, those together that differ by the same: a decoder's past and its mask are longer by one with every word, and no
+ * plan has another past with the same mask.
+ */
+function axesBetween(other: Sizes, sizes: Sizes): Axis[] {
+  const byGrowth = new Map<number, Map<string, number>>();
+  for (const [symbol, size] of sizes) {
+    const growth = size - (other.get(symbol) ?? 0);
+    if (growth === 0) continue;
+    const axis = byGrowth.get(growth) ?? new Map<string, number>();
+    const [lead = symbol] = axis.keys();
+    byGrowth.set(growth, axis.set(symbol, size - (sizes.get(lead) ?? 0)));
+  }
+  return [...byGrowth.values()];
 }

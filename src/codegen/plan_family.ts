@@ -16,8 +16,8 @@ import type { SizeClasses, Sizes } from './size_class.ts';
 
 /** Batch · heads · length · length is of degree 3. */
 const DEGREE = 3;
-/** Families of more symbols take too many plans to be found. */
-const MOST_SYMBOLS = 2;
+/** Families of more axes take too many plans to be found. */
+const MOST_AXES = 2;
 /** Where the search for the first sizes begins: most sizes of a network that are known are no neighbours of these. */
 const FIRST_BASE = 59;
 /** By how much neighbours of a family differ: products of the steps of windows. */
@@ -29,6 +29,9 @@ const HIGHEST = [4096, 2048, 1024, 512, 256, 128];
 /** So many points are looked at in a search; each takes a few microseconds. */
 const TRIES = 400;
 const FEW_TRIES = 50;
+
+/** Sizes that grow together, by their symbols: how much each is more than the first of them. */
+export type Axis = ReadonlyMap<string, number>;
 
 interface Sample {
   readonly part: Part;
@@ -44,7 +47,7 @@ export class PlanFamily {
   readonly #classes: SizeClasses;
   readonly #class: string;
   readonly #fixed: Sizes;
-  readonly #symbols: readonly string[];
+  readonly #axes: readonly Axis[];
   readonly #lattice: Lattice;
   readonly #range: Range;
   readonly #part: Part;
@@ -52,7 +55,7 @@ export class PlanFamily {
   readonly #numbers: SimplexPolynomials;
 
   private constructor(
-    { classes, class: own, fixed, symbols }: Space,
+    { classes, class: own, fixed, axes }: Space,
     lattice: Lattice,
     range: Range,
     { part, form }: Sample,
@@ -61,7 +64,7 @@ export class PlanFamily {
     this.#classes = classes;
     this.#class = own;
     this.#fixed = fixed;
-    this.#symbols = symbols;
+    this.#axes = axes;
     this.#lattice = lattice;
     this.#range = range;
     this.#part = part;
@@ -70,7 +73,7 @@ export class PlanFamily {
   }
 
   /**
-   * The family in which `symbols` vary and the other sizes are those of `sizes`, of the class of `sizes`; undefined where none is found.
+   * The family in which the sizes of `axes` vary and the others are those of `sizes`, of the class of `sizes`; undefined where none is found.
    * It takes a dozen plans.
    */
   static of(
@@ -78,12 +81,12 @@ export class PlanFamily {
     backends: readonly Backend[],
     classes: SizeClasses,
     sizes: Sizes,
-    symbols: readonly string[],
+    axes: readonly Axis[],
   ): PlanFamily | undefined {
     const own = classes.of(sizes);
-    if (own === undefined || symbols.length === 0 || symbols.length > MOST_SYMBOLS) return undefined;
-    const space: Space = { graph, backends, classes, class: own, fixed: sizes, symbols };
-    const indices = simplex(symbols.length, DEGREE);
+    if (own === undefined || axes.length === 0 || axes.length > MOST_AXES) return undefined;
+    const space: Space = { graph, backends, classes, class: own, fixed: sizes, axes };
+    const indices = simplex(axes.length, DEGREE);
     const lattice = latticeOf(space, indices);
     if (lattice === undefined) return undefined;
     const samples = samplesOf(
@@ -103,18 +106,18 @@ export class PlanFamily {
    * By how much sizes of a family differ at least, and so by what their remainders are equal; undefined where there is no family. It takes
    * no plan.
    */
-  static stepOf(graph: Graph, classes: SizeClasses, sizes: Sizes, symbols: readonly string[]): number | undefined {
+  static stepOf(graph: Graph, classes: SizeClasses, sizes: Sizes, axes: readonly Axis[]): number | undefined {
     const own = classes.of(sizes);
-    if (own === undefined || symbols.length === 0 || symbols.length > MOST_SYMBOLS) return undefined;
-    const space = { graph, backends: [], classes, class: own, fixed: sizes, symbols };
-    return latticeOf(space, simplex(symbols.length, DEGREE))?.step;
+    if (own === undefined || axes.length === 0 || axes.length > MOST_AXES) return undefined;
+    const space = { graph, backends: [], classes, class: own, fixed: sizes, axes };
+    return latticeOf(space, simplex(axes.length, DEGREE))?.step;
   }
 
   /** The plan at these sizes; undefined where they are not of the family. */
   at(sizes: Sizes): Step | undefined {
-    const point = this.#symbols.map((symbol) => sizes.get(symbol) ?? 0);
-    for (const [symbol, size] of this.#fixed)
-      if (!this.#symbols.includes(symbol) && sizes.get(symbol) !== size) return undefined;
+    const point = this.#axes.map((axis) => sizes.get(leadOf(axis)) ?? 0);
+    const own = sizesAt({ fixed: this.#fixed, axes: this.#axes }, point);
+    for (const [symbol, size] of own) if (sizes.get(symbol) !== size) return undefined;
     const { low, high } = this.#range;
     if (point.some((size, k) => size < low[k] || size > high[k])) return undefined;
     if (this.#classes.of(sizes) !== this.#class) return undefined;
@@ -132,8 +135,11 @@ interface Space {
   readonly classes: SizeClasses;
   readonly class: string;
   readonly fixed: Sizes;
-  readonly symbols: readonly string[];
+  readonly axes: readonly Axis[];
 }
+
+/** The symbol whose size is a coordinate of points. */
+export const leadOf = (axis: Axis): string => axis.keys().next().value ?? '';
 
 /** Points `step` apart. */
 interface Lattice {
@@ -154,17 +160,22 @@ const polynomialsOf = (indices: readonly (readonly number[])[], values: readonly
     values,
   );
 
-const sizesAt = ({ fixed, symbols }: Pick<Space, 'fixed' | 'symbols'>, point: readonly number[]): Map<string, number> =>
-  new Map([...fixed, ...symbols.map((symbol, k) => [symbol, point[k]] as const)]);
+const sizesAt = ({ fixed, axes }: Pick<Space, 'fixed' | 'axes'>, point: readonly number[]): Map<string, number> =>
+  new Map([
+    ...fixed,
+    ...axes.flatMap((axis, k) => [...axis].map(([symbol, more]) => [symbol, point[k] + more] as const)),
+  ]);
 
 const isOfClass = (space: Space, point: readonly number[]): boolean =>
   isAllowed(space, point) && space.classes.of(sizesAt(space, point)) === space.class;
 
-const isAllowed = ({ graph, symbols }: Space, point: readonly number[]): boolean =>
-  symbols.every((symbol, k) => {
-    const { min = 0, max = Infinity } = graph.symbols?.[symbol] ?? {};
-    return point[k] >= min && point[k] <= max;
-  });
+const isAllowed = ({ graph, axes }: Space, point: readonly number[]): boolean =>
+  axes.every((axis, k) =>
+    [...axis].every(([symbol, more]) => {
+      const { min = 0, max = Infinity } = graph.symbols?.[symbol] ?? {};
+      return point[k] + more >= min && point[k] + more <= max;
+    }),
+  );
 
 /**
  * The points of the class, with the remainders of the sizes that are asked for, on which the sizes of the graph are polynomials; undefined where
@@ -173,7 +184,7 @@ const isAllowed = ({ graph, symbols }: Space, point: readonly number[]): boolean
 function latticeOf(space: Space, indices: readonly (readonly number[])[]): Lattice | undefined {
   for (const step of STEPS) {
     const base = firstPoint(
-      (i) => space.symbols.map((symbol, k) => alike(space, symbol, step, FIRST_BASE + (13 * k + i) * step)),
+      (i) => space.axes.map((axis, k) => alike(space, axis, step, FIRST_BASE + (13 * k + i) * step)),
       (point) => indices.every((index) => isOfClass(space, pointAt({ base: point, step }, index))),
       step === 1 ? TRIES : FEW_TRIES,
     );
@@ -183,9 +194,9 @@ function latticeOf(space: Space, indices: readonly (readonly number[])[]): Latti
   return undefined;
 }
 
-/** The least size from `least` on that leaves the remainder by `step` which the size of a symbol leaves. */
-function alike({ fixed }: Space, symbol: string, step: number, least: number): number {
-  const remainder = ((fixed.get(symbol) ?? 0) - least) % step;
+/** The least coordinate from `least` on that leaves the remainder by `step` which that of the sizes asked for leaves. */
+function alike({ fixed }: Space, axis: Axis, step: number, least: number): number {
+  const remainder = ((fixed.get(leadOf(axis)) ?? 0) - least) % step;
   return least + (remainder < 0 ? remainder + step : remainder);
 }
 
@@ -193,7 +204,7 @@ function alike({ fixed }: Space, symbol: string, step: number, least: number): n
 const candidates =
   (space: Space, { step }: Lattice, first: number, direction: 1 | -1) =>
   (i: number): number[] =>
-    space.symbols.map((symbol, k) => alike(space, symbol, step, first + direction * (k + i) * step));
+    space.axes.map((axis, k) => alike(space, axis, step, first + direction * (k + i) * step));
 
 /** True when the sizes of the graph are polynomials on a lattice: those behind windows with a step are not where the step is too small. */
 function growEvenly(space: Space, lattice: Lattice, indices: readonly (readonly number[])[]): boolean {
@@ -201,7 +212,7 @@ function growEvenly(space: Space, lattice: Lattice, indices: readonly (readonly 
     space.classes.valuesAt(sizesAt(space, pointAt(lattice, index))) ?? new Float64Array();
   const found = polynomialsOf(indices, indices.map(valuesAt));
   // 19 and 38 leave every remainder by a power of 2 that their neighbours leave
-  const others = [4, 5, 6, 7, 19, 38].map((far) => space.symbols.map((_, k) => far + k * (far % 3)));
+  const others = [4, 5, 6, 7, 19, 38].map((far) => space.axes.map((_, k) => far + k * (far % 3)));
   return others.every((index) => sameNumbers(valuesAt(index), found.at(index)));
 }
 
