@@ -154,3 +154,41 @@ it('windows with a step, at sizes of every remainder, give what the interpreter 
   }
   expect(members).toBeGreaterThan(30);
 });
+
+/** A word behind `past` others, whose mask is one longer: each word has sizes of its own, which grow together. */
+function decoder(): Graph {
+  const b = new GraphBuilder();
+  const query = b.input('query', 'f32', ['batch', 4, 'length', 6]);
+  const past = b.input('past', 'f32', ['batch', 4, 'past', 6]);
+  const mask = b.input('mask', 'f32', ['batch', 1, 1, 'whole']);
+  const present = b.emit(nnConcat, { xs: [past, query] }, { axis: 2 });
+  const keys = b.emit(nnTranspose, { x: present }, { perm: [0, 1, 3, 2] });
+  const scores = b.emit(nnAdd, { a: b.emit(nnMatmul, { a: query, b: keys }), b: mask });
+  const mixed = b.emit(nnMatmul, { a: b.emit(nnSoftmax, { x: scores }, { axis: -1 }), b: present });
+  return b.finish([mixed, present]);
+}
+
+it('sizes that grow together have one family, and no run of other sizes is its member', () => {
+  const { graph } = compileGraph(decoder(), { threads: 1 });
+  const families = new PlanFamilies(graph, openHere(['onednn'], 1));
+  const sizesOf = (past: number, length = 1, batch = 1) =>
+    new Map(Object.entries({ batch, length, past, whole: past + length }));
+  let members = 0;
+  const steps = [
+    sizesOf(0, 5),
+    ...Array.from({ length: 40 }, (_, i) => sizesOf(5 + i)),
+    sizesOf(7, 2),
+    sizesOf(9, 3, 2),
+  ];
+  for (const [i, bound] of steps.entries()) {
+    const feeds = feedsOf(specialize(graph, bound), { pattern: 'random', seed: i });
+    const executable = Executable.at(families, bound);
+    expect(executable.runSync(feeds)).toEqual(interpret(graph, feeds));
+    executable.dispose();
+    if (families.memberAt(bound)) members++;
+  }
+  expect(members).toBeGreaterThan(30);
+  const wrong = new Map([...sizesOf(20), ['whole', 30]]);
+  expect(families.memberAt(wrong)).toBeUndefined();
+  expect(() => Executable.at(families, wrong)).toThrowError(expect.objectContaining({ code: 'U2004' }));
+});

@@ -1,7 +1,7 @@
 /**
- * Products of floats. Some have one meaning, the sum that the operator states: those in front of a quantization, a
- * cast, a comparison or a rounding. There the last bit of a sum can move a result by a whole step, and the last bit of a dynamic
- * scale every value that is quantized with it. Elsewhere a primitive sums in binary32, in an order of its own, unless it would
+ * Products of floats. Some have one meaning, the sum that the operator states: matrix products, and convolutions in front of a
+ * quantization, a cast, a comparison or a rounding. There the last bit of a sum can move a result by a whole step, and the last bit of a
+ * dynamic scale every value that is quantized with it. Elsewhere a primitive sums in binary32, in an order of its own, unless it would
  * multiply pads by weights that may be infinite, or taps of 0 by values that may not be finite (transposed convolutions).
  */
 import {
@@ -13,8 +13,7 @@ import {
   isPlainProduct,
   isTensorOf,
   type Node,
-  nnConvTranspose,
-  nnMatmul,
+  nnConv,
   nodesOf,
   typeOf,
 } from '../../ir/index.ts';
@@ -32,10 +31,8 @@ function areFinite(weights: ITensor): boolean {
 }
 
 export function hasOneMeaning(graph: Graph, node: Node): boolean {
-  if (leadsToStep(graph, node.results[0])) return true;
-  if (isOp(node, nnMatmul)) return false;
-  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities.
-  if (isOp(node, nnConvTranspose)) return true;
+  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities; matrix products by them are no faster.
+  if (!isOp(node, nnConv) || leadsToStep(graph, node.results[0])) return true;
   const weights = constantOf(graph, factorsOf(node)?.w);
   return weights === undefined || !areFinite(weights);
 }

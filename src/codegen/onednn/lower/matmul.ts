@@ -11,7 +11,6 @@ import {
   type View,
 } from '../../../ir/index.ts';
 import type { PrimitiveAttributes } from '../binding.ts';
-import { hasOneMeaning } from '../floats.ts';
 import { offered } from '../offered.ts';
 import { isOursHere } from '../our_kernel.ts';
 import type { Buffer, Recorder } from '../recorder.ts';
@@ -64,31 +63,7 @@ export const floatMatmul: Lowering<typeof nnMatmul> = {
     if (dtype === 'f32') return undefined;
     return dtype === 'f64' ? 'a matmul of f64' : 'an integer matmul that no primitive serves';
   },
-  lower(view, r) {
-    const { a, b, y, node } = view;
-    const isVector = [a, b].some((id) => r.shape(id).length < 2);
-    if (isVector || hasOneMeaning(r.graph, node)) {
-      recordFusedMatmul(view, r);
-      return;
-    }
-    const shape = r.shape(y);
-    const [left, right] = [ranked(r, a, shape.length), ranked(r, b, shape.length)];
-    const constant = r.isConstant(b) ? r.constantOf(b, 'f32') : undefined;
-    const primitive = r.binding.matmul(
-      {
-        source: r.binding.desc('f32', left, 'row-major'),
-        weights: r.binding.desc('f32', right, constant ? 'any' : 'row-major'),
-        destination: r.binding.desc('f32', shape, 'row-major'),
-      },
-      r.threads,
-    );
-    const weights = constant ? r.packed(constant, right, primitive.descs.weights) : r.use(b, 'row-major');
-    r.primitive(primitive, {
-      source: r.use(a, 'row-major'),
-      weights,
-      destination: r.define(y, 'row-major'),
-    });
-  },
+  lower: recordFusedMatmul,
 };
 
 /** oneDNN wants equal ranks: shorter operands get leading 1s. */
