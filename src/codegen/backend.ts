@@ -11,6 +11,12 @@ import type { Timing } from './timing.ts';
 /** The largest number of threads. At most as many as there are processors are used. */
 export const MOST_THREADS = 4096;
 
+export interface Planner<P extends Plan> {
+  (region: Region): P;
+  /** The same in steps; absent where it takes no time. */
+  readonly inSteps?: (region: Region) => Steps<P>;
+}
+
 /** Passes see the target in it. */
 export interface Backend extends Target {
   /** The level of its own operators. */
@@ -24,9 +30,7 @@ export interface Backend extends Target {
   /** True for a node whose operands other parts compute, so that a session can look at them; absent: none does. */
   standsApart?(node: Node, graph: Graph): boolean;
   /** Decides on layouts and memory. */
-  plan(region: Region): Plan;
-  /** The same in steps; absent where it takes no time. */
-  planning?(region: Region): Steps<Plan>;
+  readonly plan: Planner<Plan>;
   /** Sums over 8-bit weights for proofs, where it has faster ones than TypeScript. */
   readonly byteSums?: ByteSums;
   /** Selected graphs timed on this machine, where costs of ways can be measured. */

@@ -37,8 +37,8 @@ export function* planningOf(graph: Graph, backends: readonly Backend[]): Steps<S
   const steps: Step[] = [];
   for (const part of partition(graph, backends)) {
     yield;
-    const { backend } = part;
-    steps.push({ part, plan: backend.planning ? yield* backend.planning(part) : backend.plan(part) });
+    const { plan } = part.backend;
+    steps.push({ part, plan: plan.inSteps ? yield* plan.inSteps(part) : plan(part) });
   }
   return steps;
 }

@@ -26,7 +26,7 @@ export interface BodyProgram {
 
 /** @param open makes a program of a body, which is planned when it first runs */
 export function control(host: Backend, open: (body: Graph) => BodyProgram): Backend {
-  const { byteSums: _, timing: __, planning: ___, ...other } = host;
+  const { byteSums: _, timing: __, ...other } = host;
   return {
     ...other,
     name: 'control',

@@ -14,7 +14,7 @@ const windowed: readonly string[] = ['nn.conv', 'nn.conv_transpose'] satisfies O
  * @param runtime another back end takes convolutions over open axes, without a plan for each size
  */
 export function later(host: Backend, open: (graph: Graph) => BodyProgram, runtime = false): Backend {
-  const { byteSums: _, timing: __, planning: ___, ...other } = host;
+  const { byteSums: _, timing: __, ...other } = host;
   return {
     ...other,
     name: 'later',

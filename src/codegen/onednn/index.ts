@@ -1,6 +1,6 @@
 /** oneDNN as a back end: its primitives, and kernels of our own for operators that it lacks. */
 import type { CostRow } from '../../passes/index.ts';
-import type { Backend, Region } from '../backend.ts';
+import type { Backend, Planner, Region } from '../backend.ts';
 import { atOnce, type Steps } from '../steps.ts';
 import { whyNotRecorded } from './accepts.ts';
 import type { Arenas, OneDnnBinding } from './binding.ts';
@@ -17,7 +17,7 @@ export type { NativePlan } from './plan.ts';
 export { readyPlanOf } from './ready_plan.ts';
 
 export interface OneDnnBackend extends Backend {
-  plan(region: Region): NativePlan;
+  readonly plan: Planner<NativePlan>;
 }
 
 /**
@@ -42,8 +42,7 @@ export const onednn = (
     level: 'dnnl',
     selection: selectRules,
     accepts: whyNotRecorded,
-    plan: (region) => atOnce(planning(region)),
-    planning,
+    plan: Object.assign((region: Region) => atOnce(planning(region)), { inSteps: planning }),
     byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
       binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
     timing: timingOf(machine, binding),

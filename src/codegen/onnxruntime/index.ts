@@ -83,7 +83,7 @@ const crosses = (dtype: DType | 'opaque', node: Node): boolean =>
  * @param runtime loaded when the first part is planned
  */
 export function onnxruntime(host: Backend, threads: number, runtime: () => OnnxRuntime, writer: PartWriter): Backend {
-  const { byteSums: _, timing: __, planning: ___, ...other } = host;
+  const { byteSums: _, timing: __, ...other } = host;
   const opened = new Opened((model) => runtime().open(model, threads));
   // It has operators without a kernel for every type, which the interpreter computes then.
   const answers = new Map<NodeId, string | undefined>();

@@ -14,7 +14,7 @@ import {
 } from '../../ir/index.ts';
 import type { Backend, NodeTime, Plan, Region } from '../backend.ts';
 
-export const reference = ({ byteSums: _, timing: __, planning: ___, ...other }: Backend): Backend => ({
+export const reference = ({ byteSums: _, timing: __, ...other }: Backend): Backend => ({
   ...other,
   name: 'reference',
   /** Of a carried operator nothing has to be known whose results have no elements. */
