@@ -60,6 +60,42 @@ it.each(Object.entries(forms))('%s', async (_, [inputs, node, opset]) => {
   model.dispose();
 });
 
+it.each([
+  ['a length', [2]],
+  ['a length and a start', [2, 1]],
+])('a mask of %s for each sequence, where either number is open', async (_, mask) => {
+  const model = writeModel({
+    inputs: [
+      { name: 'x', type: 'float32', dims: ['N', 'S', 4] },
+      { name: 'mask', type: 'int32', dims: ['M'] },
+    ],
+    outputs: [{ name: 'y', type: 'float32' }],
+    initializers: [
+      { name: 'w', tensor: tensor('f32', floatsOf([4, 12], 1), [4, 12]) },
+      { name: 'b', tensor: tensor('f32', floatsOf([12], 2), [12]) },
+    ],
+    nodes: [
+      {
+        op: 'Attention',
+        domain: 'com.microsoft',
+        inputs: ['x', 'w', 'b', 'mask'],
+        outputs: ['y'],
+        attrs: { num_heads: 2 },
+      },
+    ],
+    opsets: { '': 17, 'com.microsoft': 1 },
+  });
+  const x = floatsOf([1, 3, 4], 3);
+  const expected = await runOnnx(model, { x: tensor('f32', x, [1, 3, 4]), mask: tensor('s32', mask, [mask.length]) });
+  const ours = await compile(model, { backends: ['onednn'] });
+  const { y } = await ours.run({
+    x: { type: 'float32', data: x, dims: [1, 3, 4] },
+    mask: { type: 'int32', data: Int32Array.from(mask), dims: [mask.length] },
+  });
+  for (const [i, v] of [...expected.y.data].entries()) expect(Number(y.data[i])).toBeCloseTo(Number(v), 5);
+  ours.dispose();
+});
+
 it('sizes that do not fit are refused when a run brings them', async () => {
   const bytes = writeModel({
     inputs: [

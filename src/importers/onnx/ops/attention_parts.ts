@@ -77,7 +77,10 @@ export function addedMask(ctx: NodeContext, mask: Value, scores: Value): Value {
     if (shape.length === 3) return ctx.emit(nnGreater, { a: ctx.reshape(mask, [n, 1, s, t]), b: zero });
     if (shape.length === 2) return ctx.emit(nnGreater, { a: ctx.reshape(mask, [n, 1, 1, t]), b: zero });
     const isDouble = shape[0] === mulDims(n, 2);
-    if (shape.length !== 1 || !(isDouble || shape[0] === n)) return ctx.unsupported(`a mask of shape [${shape}]`);
+    if (shape.length !== 1 || !(isDouble || shape[0] === n)) {
+      const dependsOnSizes = shape.length === 1 && (typeof n !== 'number' || typeof shape[0] !== 'number');
+      throw new Unsupported(`a mask of shape [${shape}]`, { dependsOnSizes });
+    }
     const at = positions(ctx, t);
     const ends = ctx.emit(nnLess, { a: at, b: along(part(ctx, mask, 0, 0, n)) });
     if (!isDouble) return ends;
