@@ -1,9 +1,11 @@
 /** Operators that stand for several others, spelled out, and graphs that are the same operators then. */
 import {
   type AnyOp,
+  completeAttrs,
   constantOf,
   dnnlScaledConv,
   dnnlScaledMatmul,
+  type GivenAttrs,
   type Graph,
   type ITensor,
   isOp,
@@ -30,9 +32,10 @@ interface Applied {
   readonly operands: readonly (Expression | null)[];
 }
 
-const apply = (op: AnyOp, operands: readonly (Expression | null)[], attrs: unknown = {}): Applied => ({
+/** As a builder makes it: with the defaults of the attributes that are left out. */
+const apply = (op: AnyOp, operands: readonly (Expression | null)[], attrs: GivenAttrs = {}): Applied => ({
   op: op.name,
-  attrs,
+  attrs: completeAttrs(op, attrs, {}),
   operands,
 });
 
@@ -44,7 +47,7 @@ function spelledOut(node: Node): Applied {
   const product = isOp(node, dnnlScaledConv) ? qnnConv : qnnMatmul;
   const [x, w, , zx, zw] = node.operands; // the scale stands behind the required operands of the product
   const sum = apply(product, [x, w, zx, zw], own);
-  const scaled = apply(nnMul, [apply(nnCast, [sum], { to: 'f32', saturate: true }), scale]);
+  const scaled = apply(nnMul, [apply(nnCast, [sum], { to: 'f32' }), scale]);
   const shifted = offset === undefined ? scaled : apply(nnAdd, [scaled, offset]);
   if (activation === 'none') return shifted;
   return activation === 'relu' ? apply(nnRelu, [shifted]) : apply(nnClip, [shifted], { min, max });
