@@ -23,13 +23,16 @@ export function lstm(e: NodeEmitter<typeof nnLstm>): Written {
 /** ONNX itself has no such layer. */
 export function dynamicLstm(e: NodeEmitter<typeof qnnDynamicLstm>): Written {
   const { x, w, r, sw, sr, zw, zr, bias, h, c, attrs } = e.view;
+  const hidden = Number(e.typeOf(r).shape[1]);
   const zero = (of: typeof zw, weights: typeof w, scale: typeof sw) => {
-    const { dtype } = e.typeOf(weights);
-    return of ? e.value(of) : e.constant(zeros(dtype, e.typeOf(scale).shape.map(Number)), `${e.node.id}.zero_point`);
+    if (of) return e.value(of);
+    // the sizes of the scale, some of which its type may leave open
+    const sizes = [attrs.direction === 'bidirectional' ? 2 : 1, 4 * hidden].slice(0, e.typeOf(scale).shape.length);
+    return e.constant(zeros(e.typeOf(weights).dtype, sizes), `${e.node.id}.zero_point`);
   };
   const layer = [e.value(x), e.value(w), e.value(r), e.value(bias), '', e.value(h), e.value(c), ''];
   const quantization = [e.value(sw), zero(zw, w, sw), e.value(sr), zero(zr, r, sr)];
-  const attributes = { hidden_size: int(Number(e.typeOf(r).shape[1])), direction: text(attrs.direction) };
+  const attributes = { hidden_size: int(hidden), direction: text(attrs.direction) };
   return e.finish('DynamicQuantizeLSTM', [...layer, ...quantization], attributes, 'com.microsoft');
 }
 
