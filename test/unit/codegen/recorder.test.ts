@@ -93,7 +93,7 @@ it('puts the channels of a constant last, for every element type', () => {
     fc.property(dtype, shape, (dtype, shape) => {
       const t = tensor(
         dtype,
-        Array.from({ length: sizeOf(shape) }, (_, i) => i),
+        Array.from({ length: sizeOf(shape) }, (_, i) => i & 255),
         shape,
       );
       const [batch, channels, ...spatial] = stridesOf(shape);
@@ -101,7 +101,7 @@ it('puts the channels of a constant last, for every element type', () => {
       const steps = stridesOf(order);
       const expected = Array.from({ length: sizeOf(shape) }, (_, i) => {
         const index = steps.map((step, axis) => Math.floor(i / step) % order[axis]);
-        return [batch, ...spatial, channels].reduce((sum, stride, axis) => sum + stride * index[axis], 0);
+        return [batch, ...spatial, channels].reduce((sum, stride, axis) => sum + stride * index[axis], 0) & 255;
       });
       const result = channelsLast(t);
       expect(numbersOf(result)).toEqual(expected);
