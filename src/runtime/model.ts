@@ -9,10 +9,15 @@ import {
 } from '../codegen/index.ts';
 import { fail, UnskewError } from '../diagnostics/index.ts';
 import {
+  bodiesIn,
   checkFeeds,
+  controlIf,
   type Feeds,
   type Graph,
   type ITensor,
+  isOp,
+  nodesOf,
+  nodesWithBodies,
   type Tensor,
   type TensorLike,
   toPublic,
@@ -39,6 +44,9 @@ type ModelOptions = Pick<CompileOptions, 'backend' | 'backends' | 'threads' | 'k
 export type Opened = Omit<CompiledModel, 'certificate'> &
   Pick<Compilation, 'atSizes'> & { readonly certificate: Certificate | (() => Certificate) };
 
+/** The sessions of all sizes. */
+const ANY = 'any';
+
 /** Of sizes by their symbols. */
 const keyOf = (sizes: ReadonlyMap<string, number>): string => JSON.stringify([...sizes].sort());
 
@@ -55,6 +63,7 @@ export class Model {
   readonly #keptShapes: number;
   readonly #keptBytes: number;
   readonly #atSizes: Compilation['atSizes'];
+  readonly #isForAllSizes: boolean;
   /** Of all sizes, which share constants. */
   #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
@@ -72,6 +81,7 @@ export class Model {
     this.#keptBytes = options.keptShapes === undefined ? KEPT_BYTES : 0;
     this.#graph = graph;
     this.#atSizes = compiled.atSizes;
+    this.#isForAllSizes = compiled.atSizes === undefined && isMostlyBranches(graph);
     this.#certificate = typeof certificate === 'function' ? certificate : () => certificate;
     this.strategies = strategies;
     this.inputs = metadataOf(graph, graph.inputs);
@@ -191,18 +201,24 @@ export class Model {
   }
 
   #executable(bindings: ReadonlyMap<string, number>): Executable {
-    const key = keyOf(bindings);
+    const isOpen = this.#isForAllSizes && [...bindings.values()].every((size) => size > 0);
+    const key = isOpen ? ANY : keyOf(bindings);
     const known = this.#executables.get(key);
     if (known) {
       this.#executables.delete(key);
       this.#executables.set(key, known);
       return known;
     }
-    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
-    const own = this.#atSizes?.(bindings);
-    const made = own ? Executable.of(own, this.#families.backends) : Executable.at(this.#families, bindings);
+    const made = isOpen ? Executable.of(this.#graph, this.#backends()) : this.#made(bindings);
     this.#executables.set(key, made);
     return made;
+  }
+
+  #made(bindings: ReadonlyMap<string, number>): Executable {
+    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
+    const { backends: order } = this.#families;
+    const own = this.#atSizes?.(bindings);
+    return own ? Executable.of(own, order) : Executable.at(this.#families, bindings);
   }
 
   /**
@@ -222,6 +238,16 @@ export class Model {
     }
   }
 }
+
+/**
+ * True where branches hold most nodes. They are planned by themselves for the sizes that they meet, and their families of plans last as
+ * long as the session around them: one for all sizes. At the size 0, and behind loops, values may have other sizes than their types say.
+ */
+const isMostlyBranches = (graph: Graph): boolean => {
+  const holders = nodesWithBodies(graph);
+  const inner = holders.flatMap((node) => bodiesIn(node).map(([, body]) => nodesOf(body).length));
+  return holders.every((node) => isOp(node, controlIf)) && inner.reduce((a, b) => a + b, 0) > nodesOf(graph).length;
+};
 
 const publicly = (results: Readonly<Record<string, ITensor>>): Record<string, Tensor> =>
   Object.fromEntries(Object.entries(results).map(([name, t]) => [name, toPublic(t)]));
