@@ -39,6 +39,16 @@ export function watchSessions(): Watched[] {
   };
   const make = binding.session.bind(binding);
   vi.spyOn(binding, 'session').mockImplementation((spec, arenas) => watch(make(spec, arenas), spec.inputBytes[0]));
+  const open = binding.opening.bind(binding);
+  vi.spyOn(binding, 'opening').mockImplementation((spec, arenas) => {
+    const opening = open(spec, arenas);
+    return {
+      advance(milliseconds) {
+        const session = opening.advance(milliseconds);
+        return session && watch(session, spec.inputBytes[0]);
+      },
+    };
+  });
   const makeTemplate = binding.sessionTemplate.bind(binding);
   const own = new WeakMap<SessionTemplate, SessionTemplate>();
   vi.spyOn(binding, 'sessionTemplate').mockImplementation((spec, arenas) => {

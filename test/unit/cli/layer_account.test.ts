@@ -96,7 +96,13 @@ test.each(['inspect', 'strategies', 'compile', 'rewrite'])('%s counts the layers
 
 describe('products that nothing here computes are quantized layers too, of which the zero points are left', () => {
   const factors: Readonly<Record<string, ModelNode>> = {
-    Einsum: { op: 'Einsum', inputs: ['m', 'dw'], outputs: ['y'], attrs: { equation: '...ij,jk->...ik' } },
+    FusedMatMulActivation: {
+      op: 'FusedMatMulActivation',
+      inputs: ['m', 'dw'],
+      outputs: ['y'],
+      domain: 'com.microsoft',
+      attrs: { activation: 'Relu' },
+    },
     RNN: { op: 'RNN', inputs: ['m', 'dw', 'dw'], outputs: ['y'], attrs: { hidden_size: 4 } },
     MultiHeadAttention: {
       op: 'MultiHeadAttention',

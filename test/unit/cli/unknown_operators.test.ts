@@ -19,7 +19,7 @@ const initializers = [
 ];
 /** An operator that is not understood, behind a convolution whose source has a zero point. */
 const unknown: Readonly<Record<string, { op: string; inputs?: string[]; attrs?: Record<string, string> }>> = {
-  Einsum: { op: 'Einsum', attrs: { equation: 'a...d->d...a' } },
+  Hardmax: { op: 'Hardmax' },
   Det: { op: 'Det' },
 };
 const modelOf = (name: string) =>
