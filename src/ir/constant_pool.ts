@@ -29,6 +29,12 @@ export class ConstantPool {
     return id;
   }
 
+  /** Lets a constant lie in the memory of an equal one, of another pool. */
+  share(id: ConstantId, equal: () => ITensor): void {
+    assert(this.#entries.has(id), `no constant ${id} in the pool`);
+    this.#entries.set(id, equal);
+  }
+
   /** A pool of the same constants, and ids that continue the given ones. */
   static of({ entries, next }: PoolContents): ConstantPool {
     const pool = new ConstantPool();

@@ -209,14 +209,16 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
-    const made = isOpen ? Executable.of(this.#graph, this.#backends()) : this.#made(bindings);
+    const made = this.#made(isOpen ? undefined : bindings);
     this.#executables.set(key, made);
     return made;
   }
 
-  #made(bindings: ReadonlyMap<string, number>): Executable {
+  /** Sessions of one model share what its back ends keep. @param bindings absent: for all sizes */
+  #made(bindings?: ReadonlyMap<string, number>): Executable {
     this.#families ??= new PlanFamilies(this.#graph, this.#backends());
     const { backends: order } = this.#families;
+    if (bindings === undefined) return Executable.of(this.#graph, order);
     const own = this.#atSizes?.(bindings);
     return own ? Executable.of(own, order) : Executable.at(this.#families, bindings);
   }

@@ -22,7 +22,14 @@ import {
   schema,
   textField,
 } from '../../formats/onnx/index.ts';
-import { type Graph, isCarriedDequantize, isCarriedMovement, type TensorType } from '../../ir/index.ts';
+import {
+  type Graph,
+  isCarriedDequantize,
+  isCarriedMovement,
+  sameShape,
+  type TensorType,
+  type ValueId,
+} from '../../ir/index.ts';
 import { bytesOf, dtypes, type ITensor, joinedBytes } from '../../tensors/index.ts';
 import { bodiesOf, capturedIn } from './node_checks.ts';
 import type { OnnxBody, UnreadBody } from './origin.ts';
@@ -119,10 +126,20 @@ export function readBody(
   const context = contextOf([body], around);
   try {
     const graph = read(modelOf(body, context, around), context.names);
+    shareConstants(graph, context.names, around);
     return { within, node: index, body, context: context.names, graph };
   } catch (error) {
     if (!(error instanceof UnskewError)) throw error;
     return { body, reason: `the body cannot be read: ${error.message.split('\n')[0]}`, error };
+  }
+}
+
+/** The model of a body has copies of the constants around it: branches that read the same weights would have them twice. */
+function shareConstants({ pool, values }: Graph, names: ReadonlySet<string>, around: Surroundings): void {
+  for (const name of names) {
+    const { constant = undefined, type } = values[name as ValueId] ?? {};
+    const outer = constant && around.constant(name);
+    if (outer && type?.dtype === outer.dtype && sameShape(type.shape, outer.shape)) pool.share(constant, () => outer);
   }
 }
 

@@ -98,8 +98,13 @@ export class Sender {
       for (const [, { data }] of entries) used.set(data.buffer, (used.get(data.buffer) ?? 0) + data.byteLength);
     const isMoved = ({ buffer }: ITensor['data']): boolean =>
       buffer.byteLength >= LEAST_MOVED && 2 * (used.get(buffer) ?? 0) >= buffer.byteLength;
-    const alone = (tensor: ITensor): ITensor =>
-      isMoved(tensor.data) ? tensor : ({ ...tensor, data: tensor.data.slice() } as ITensor);
+    const copies = new Map<ITensor, ITensor>(); // graphs may share constants
+    const alone = (tensor: ITensor): ITensor => {
+      if (isMoved(tensor.data)) return tensor;
+      const copy = copies.get(tensor) ?? ({ ...tensor, data: tensor.data.slice() } as ITensor);
+      copies.set(tensor, copy);
+      return copy;
+    };
     const constants = contents.map(({ entries, next }) => ({
       entries: entries.map(([id, tensor]): readonly [ConstantId, ITensor] => [id, alone(tensor)]),
       next,
