@@ -124,6 +124,21 @@ export interface PartsRow {
   readonly outputs: string;
 }
 
+/** A language model that writes words one after the other. Pairs: unskew, ONNX Runtime. */
+export interface WordsRow {
+  readonly model: string;
+  readonly threads: number;
+  readonly words: number;
+  /** The length of the prompt, which is the first run. */
+  readonly prompt: number;
+  readonly promptMs: readonly [number, number];
+  /** The median. */
+  readonly wordMs: readonly [number, number];
+  readonly slowestMs: readonly [number, number];
+  /** The largest difference of logits, over the largest of them. */
+  readonly difference: number;
+}
+
 export interface ZooResult {
   readonly machine: string;
   readonly date: string;
@@ -134,6 +149,7 @@ export interface ZooResult {
   readonly zeroPoints: readonly ZeroPointsRow[];
   readonly blocks?: readonly BlocksRow[];
   readonly parts?: readonly PartsRow[];
+  readonly words?: readonly WordsRow[];
   readonly processes?: readonly ProcessRow[];
   readonly starts?: readonly StartRow[];
   /** Models that unskew cannot read, and why. */
@@ -177,18 +193,19 @@ export function merged(
     zeroPoints: joined(before?.zeroPoints, part.zeroPoints),
     blocks: joined(before?.blocks, part.blocks),
     parts: joined(before?.parts, part.parts),
+    words: joined(before?.words, part.words),
     processes: joined(before?.processes, part.processes),
     starts: joined(before?.starts, part.starts),
     unread: Object.fromEntries(unread),
   };
 }
 
-type AnyRow = Row | SentencesRow | ZeroPointsRow | BlocksRow | PartsRow | ProcessRow | StartRow;
+type AnyRow = Row | SentencesRow | ZeroPointsRow | BlocksRow | PartsRow | WordsRow | ProcessRow | StartRow;
 
 /** What tells a row from others. */
 function subject(row: AnyRow): string {
   if ('process' in row) return row.process;
-  if ('parts' in row) return `${row.model} ${row.threads}`;
+  if ('parts' in row || 'words' in row) return `${row.model} ${row.threads}`;
   if ('block' in row) return [row.block, row.hasZeros, row.activations, row.rows, row.threads].join(' ');
   if ('engine' in row) return `${row.network} ${row.engine}`;
   return 'network' in row

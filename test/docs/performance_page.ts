@@ -161,6 +161,7 @@ export function performancePage(result: ZooResult = stored()): string {
     zeroPoints,
     blocks = [],
     parts = [],
+    words = [],
     processes = [],
     starts = [],
   } = result;
@@ -277,6 +278,23 @@ Runtime computes; what the border of a part costs besides the time inside; whole
         ...[row.model, row.threads, row.native, `${row.handedOver}: ${row.operators}`, row.interpreted, row.parts],
         ...[row.borderMicroseconds.toFixed(0), row.insideMs.toFixed(2), row.ms.toFixed(2), row.runtimeMs.toFixed(2)],
         row.outputs,
+      ]),
+    ),
+)}${section(
+  'Word after word',
+  `Language models with random weights, as optimum exports and transformers.js quantizes them: a prompt of some words, then one word at a time, each with a past that is longer by one. Median of the
+words, the slowest one (where plans of other lengths are found), the prompt, which is the first run; both engines by turns on the same words. Differ: of logits, over the largest of them.`,
+  words,
+  () =>
+    table(
+      [
+        ...['model', 'threads', 'word, ms', 'ONNX Runtime / ours', 'slowest, ms', 'of ONNX Runtime', 'prompt, ms'],
+        ...['of ONNX Runtime', 'differ'],
+      ],
+      words.map(({ model, threads, wordMs, slowestMs, promptMs, difference }) => [
+        ...[`\`${model}\``, threads, wordMs[0].toFixed(2), `**${(wordMs[1] / wordMs[0]).toFixed(2)}**`],
+        ...[...slowestMs, ...promptMs].map((ms) => ms.toFixed(1)),
+        difference.toExponential(1),
       ]),
     ),
 )}${section(
