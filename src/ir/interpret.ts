@@ -154,15 +154,16 @@ export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}):
     const { type } = graph.values[id];
     const feed = Object.hasOwn(feeds, id) ? feeds[id] : undefined; // an input may be called 'constructor'
     if (feed === undefined) fail('U4001', `the input '${id}' (${formatType(type)}) is missing`, { input: id });
-    const expected = `the input '${id}' should be ${formatType(type)}, but is ${formatType(feed)}`;
-    if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) fail('U4001', expected, { input: id });
+    // a decoder has dozens of inputs for every word, which fit
+    const refuse = (more = ''): never =>
+      fail('U4001', `the input '${id}' should be ${formatType(type)}, but is ${formatType(feed)}${more}`, {
+        input: id,
+      });
+    if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) refuse();
     type.shape.forEach((dim, axis) => {
       const size = feed.shape[axis];
       const known = typeof dim !== 'number' ? (bindings.get(dim) ?? size) : isBody ? size : dim;
-      if (known !== size)
-        fail('U4001', typeof dim === 'number' ? expected : `${expected}, and ${dim} is ${known} elsewhere`, {
-          input: id,
-        });
+      if (known !== size) refuse(typeof dim === 'number' ? '' : `, and ${dim} is ${known} elsewhere`);
       if (typeof dim === 'string') bindings.set(dim, size);
     });
   }
