@@ -3,6 +3,7 @@
 #include <cmath>
 
 #include "kernels/intrinsics.h"
+#include "kernels/packed_weights.h"
 #include "kernels/strides.h"
 #include "kernels/transpose.h"
 
@@ -196,7 +197,7 @@ namespace {
 class Products {
  public:
   Products(const FusedProductParams& p, const KernelTarget& target)
-      : p_(p), threads_(std::max(1, target.threads)), panels_(p.depth, p.columns, target.isa) {
+      : p_(p), isa_(target.isa), threads_(std::max(1, target.threads)), panels_(p.depth, p.columns, target.isa) {
     for (size_t axis = 0; axis < p.shape.size(); axis++)
       batch_.add_axis(p.shape[axis], {p.source_strides[axis], p.weights_strides[axis], p.destination_strides[axis]});
     batch_.finish();
@@ -211,12 +212,21 @@ class Products {
 
   bool packs() const { return matrices_ == 1; }
 
-  // One matrix that is known is packed once.
-  void prepare(Addresses a) {
+  // One matrix that is known is packed once, for all sessions that have it: those of other numbers of rows, which may be many.
+  void prepare(Addresses a, const Identities& identities) {
     if (a[1] == nullptr || !packs()) return;
-    known_ = AlignedBuffer(checked_product(panels_.size(), 4));
-    panels_.pack(matrix(a, 0), known_.as<float>());
-    is_packed_ = true;
+    const int64_t bytes = checked_product(panels_.size(), 4);
+    const auto make = [&] {
+      auto packed = std::make_shared<AlignedBuffer>(bytes);
+      panels_.pack(matrix(a, 0), packed->as<float>());
+      return packed;
+    };
+    const FusedMatrix strides = matrix(a, 0);
+    const auto [memory, offset] = identities[1];
+    const std::vector<int64_t> key = {memory, offset, p_.depth, p_.columns, strides.depth_step, strides.column_step,
+                                      static_cast<int64_t>(isa_)};
+    static auto* shelf = new Shelf<std::vector<int64_t>, AlignedBuffer>();  // threads outlive static objects
+    known_ = memory == 0 ? make() : shelf->get(key, make, [&](const AlignedBuffer& kept) { return kept.bytes() == bytes; });
   }
 
   void run(Addresses a) {
@@ -238,8 +248,8 @@ class Products {
                              .destination = reinterpret_cast<float*>(a[3]) + walk.offset[2] + first * destination_step(),
                              .destination_step = destination_step()};
         const FusedMatrix weights = matrix(a, walk.offset[1]);
-        if (is_packed_) {
-          panels_.multiply_panel(panel, rows, known_.as<float>() + panel * panels_.panel_size(), start_.as<float>());
+        if (known_) {
+          panels_.multiply_panel(panel, rows, known_->as<float>() + panel * panels_.panel_size(), start_.as<float>());
         } else if (panels_.takes_unpacked(panel, p_.rows, weights)) {
           panels_.multiply_unpacked(panel, rows, weights, start_.as<float>());
         } else {
@@ -260,12 +270,13 @@ class Products {
   }
 
   FusedProductParams p_;
+  Isa isa_;
   int threads_;
   FusedPanels panels_;
   StridedSpace<3> batch_;
   int64_t matrices_ = 0, parts_ = 1;
-  bool is_packed_ = false;
-  AlignedBuffer known_{0}, start_{0}, scratch_{0};
+  std::shared_ptr<const AlignedBuffer> known_;
+  AlignedBuffer start_{0}, scratch_{0};
 };
 
 // The bytes of f32 that strides reach.
@@ -300,8 +311,8 @@ KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget
        .bytes = reached(results, result_strides),
        .access = Access::write,
        .alignment = 4}};
-  program.prepare = [state](Addresses a, const Identities&) {
-    state->prepare(a);
+  program.prepare = [state](Addresses a, const Identities& identities) {
+    state->prepare(a, identities);
     return 0;
   };
   program.run = [state](Addresses a) { state->run(a); };
