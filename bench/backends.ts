@@ -12,16 +12,13 @@ import type { NodeTime } from '../src/codegen/index.ts';
 import { compile, importModel, type Tensor } from '../src/index.ts';
 import { isOp, nodesOf, opaqueOp } from '../src/ir/index.ts';
 import type { Model } from '../src/runtime/model.ts';
+import { argument } from './argument.ts';
 import { formatTable } from './measure.ts';
 import { addToFile, commandOf, type PartsRow } from './zoo/result.ts';
 
-const argument = (name: string): number | undefined => {
-  const given = process.argv.find((text) => text.startsWith(`--${name}=`));
-  return given === undefined ? undefined : Number(given.slice(name.length + 3));
-};
-const rounds = argument('rounds') ?? 30;
-const threads = argument('threads') ?? 1;
-const size = argument('size') ?? 64;
+const rounds = Number(argument('rounds') ?? 30);
+const threads = Number(argument('threads') ?? 1);
+const size = Number(argument('size') ?? 64);
 const files = process.argv.slice(2).filter((text) => text.endsWith('.onnx'));
 
 type Feeds = Record<string, Pick<Tensor, 'type' | 'data' | 'dims'>>;
@@ -156,6 +153,6 @@ console.log(
     ]),
   ),
 );
-const json = process.argv.find((text) => text.startsWith('--json='))?.slice('--json='.length);
+const json = argument('json');
 if (json !== undefined)
   addToFile(json, { parts: rows }, commandOf('bench:backends', process.argv.slice(2).map(modelName)));

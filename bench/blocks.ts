@@ -11,12 +11,11 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { createPeer } from '../src/cli/onnxruntime.ts';
 import { compile } from '../src/index.ts';
+import { argument } from './argument.ts';
 import { compare, formatTable, measure } from './measure.ts';
 import { type DecoderOptions, decoder } from './models/decoder.ts';
 import { addToFile, type BlocksRow, commandOf } from './zoo/result.ts';
 
-const argument = (name: string): string | undefined =>
-  process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
 const numbers = (name: string, usual: string): number[] => (argument(name) ?? usual).split(',').map(Number);
 
 const engines = ['unskew', 'onnxruntime'] as const;

@@ -10,11 +10,10 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { argument } from './argument.ts';
 import { formatTable, quantile } from './measure.ts';
 import { addToFile, commandOf, type StartRow } from './zoo/result.ts';
 
-const argument = (name: string): string | undefined =>
-  process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
 const rounds = Number(argument('rounds') ?? 20);
 const threads = argument('threads') ?? '1';
 const dist = resolve(argument('dist') ?? join(import.meta.dirname, '../dist'));

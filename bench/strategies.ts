@@ -17,6 +17,7 @@ import { legalizeFor } from '../src/passes/legalize.ts';
 import { ways } from '../src/passes/strategies.ts';
 import { backends } from '../src/runtime/backends.ts';
 import { machineOf } from '../src/runtime/cost_cache.ts';
+import { argument } from './argument.ts';
 import { type NetOptions, networks } from './models/index.ts';
 import { layerZoo } from './models/layer_zoo.ts';
 
@@ -28,8 +29,6 @@ const options: NetOptions = {
   perChannel: true,
   seed: 1,
 };
-const argument = (name: string): string | undefined =>
-  process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
 const passes = Number(argument('passes') ?? 3);
 const wanted = (argument('threads') ?? '1,2').split(',').map(Number);
 const raw = argument('raw');

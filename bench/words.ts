@@ -9,16 +9,16 @@
 import { basename, dirname } from 'node:path';
 import ort from 'onnxruntime-node';
 import { compile, type Tensor } from '../src/index.ts';
-import { formatTable } from './measure.ts';
+import { argument } from './argument.ts';
+import { formatTable, quantile } from './measure.ts';
 import { addToFile, commandOf, type WordsRow } from './zoo/result.ts';
 
-const argument = (name: string, usual: number): number =>
-  Number(process.argv.find((text) => text.startsWith(`--${name}=`))?.slice(name.length + 3) ?? usual);
+const number = (name: string, usual: number): number => Number(argument(name) ?? usual);
 const [prompt, words, encoder, threads] = [
-  argument('prompt', 16),
-  argument('words', 64),
-  argument('encoder', 100),
-  argument('threads', 1),
+  number('prompt', 16),
+  number('words', 64),
+  number('encoder', 100),
+  number('threads', 1),
 ];
 const files = process.argv.slice(2).filter((text) => text.endsWith('.onnx'));
 
@@ -26,7 +26,7 @@ type Value = Pick<Tensor, 'type' | 'data' | 'dims'>;
 type Values = Record<string, Value>;
 type Inputs = readonly { readonly name: string; readonly type: string; readonly dims: readonly (number | string)[] }[];
 
-/** What an engine computed of the words before, and how many there are. */
+/** The words before: how many there are, and the values that an engine computed of them. */
 class Past {
   length = 0;
   values: Values = {};
@@ -86,9 +86,6 @@ function difference(ours: Values, theirs: Values): number {
   return b!.reduce((worst, v, i) => Math.max(worst, Math.abs(v - a![i]!)), 0) / most;
 }
 
-const percentile = (values: readonly number[], part: number): number =>
-  [...values].sort((a, b) => a - b)[Math.floor(part * (values.length - 1))]!;
-
 const rows: WordsRow[] = [];
 for (const file of files) {
   const model = await compile(file, { threads });
@@ -118,7 +115,7 @@ for (const file of files) {
     words,
     prompt,
     promptMs: [first[0].ms, first[1].ms],
-    wordMs: [percentile(times[0], 0.5), percentile(times[1], 0.5)],
+    wordMs: [quantile(times[0], 0.5), quantile(times[1], 0.5)],
     slowestMs: [Math.max(...times[0]), Math.max(...times[1])],
     difference: worst,
   });
@@ -145,5 +142,5 @@ console.log(
     ]),
   ),
 );
-const json = process.argv.find((text) => text.startsWith('--json='))?.slice('--json='.length);
+const json = argument('json');
 if (json !== undefined) addToFile(json, { words: rows }, commandOf('bench:words', process.argv.slice(2)));

@@ -7,12 +7,11 @@
 import { importOnnx } from '../src/importers/onnx/import.ts';
 import { compileGraph } from '../src/runtime/compile_graph.ts';
 import { Model } from '../src/runtime/model.ts';
+import { argument } from './argument.ts';
 import { formatTable } from './measure.ts';
 import { type NetOptions, networks, noiseImage } from './models/index.ts';
 import { addToFile, commandOf, type ZeroPointsRow } from './zoo/result.ts';
 
-const argument = (name: string): string | undefined =>
-  process.argv.find((given) => given.startsWith(`--${name}=`))?.slice(name.length + 3);
 const ROUNDS_OF_A_MODEL = 10;
 const rounds = Number(argument('rounds') ?? 60);
 const threadCounts = (argument('threads') ?? '1,2').split(',').map(Number);

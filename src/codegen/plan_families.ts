@@ -18,7 +18,7 @@ export class PlanFamilies {
   readonly backends: readonly Backend[];
   #classes: SizeClasses | undefined;
   readonly #families: PlanFamily[] = [];
-  /** Of families that were looked for: their axes, the other sizes, the class, the remainders; how often their sizes were asked for. */
+  /** How often the sizes of a family were asked for, by the axes of the family, the other sizes, the class and the remainders. */
   readonly #asked = new Map<string, number>();
   readonly #steps = new Map<string, number | undefined>();
   #failures = 0;

@@ -31,7 +31,7 @@ function areFinite(weights: ITensor): boolean {
 }
 
 export function hasOneMeaning(graph: Graph, node: Node): boolean {
-  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities; matrix products by them are no faster.
+  // Primitives compute transposed convolutions with taps of 0, which give NaN for infinities. Matrix products run on a kernel of ours.
   if (!isOp(node, nnConv) || leadsToStep(graph, node.results[0])) return true;
   const weights = constantOf(graph, factorsOf(node)?.w);
   return weights === undefined || !areFinite(weights);

@@ -72,8 +72,8 @@ export interface PartWriter {
 }
 
 /**
- * bfloat16 has no array in its interface, and goes through float32 to and from carried operators. Floats of 8 bits and integers of less
- * than a byte are no inputs or results.
+ * bfloat16 has no array in its interface, and goes through float32 to and from carried operators. Floats of 8 bits, and integers of less
+ * than a byte, do not cross.
  */
 const crosses = (dtype: DType | 'opaque', node: Node): boolean =>
   dtype === 'bf16' ? isOp(node, opaqueOp) : !isStoredType(dtype);

@@ -17,7 +17,7 @@ import type { Backend, NodeTime, Plan, Region } from '../backend.ts';
 export const reference = ({ byteSums: _, timing: __, ...other }: Backend): Backend => ({
   ...other,
   name: 'reference',
-  /** Of a carried operator nothing has to be known whose results have no elements. */
+  /** A carried operator is computed where its results have no elements: its meaning does not matter then. */
   accepts(node, graph) {
     if (!isOp(node, opaqueOp)) return undefined;
     const isEmpty = node.results.every((id) => holdsNothing(typeOf(graph, id)));

@@ -11,7 +11,7 @@ const dotted = (count: number): Letters => Array.from({ length: count }, (_, i) 
 
 /**
  * The letters of the operands and of the result; without an arrow, axes behind dots and then the letters that occur once, in alphabetical
- * order. Undefined for text that is no equation.
+ * order. Undefined for text that is not an equation.
  *
  * @param ranks of the operands
  */

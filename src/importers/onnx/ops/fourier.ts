@@ -19,7 +19,7 @@ interface Transform {
   /** N: further samples are 0, and samples from there on are left out. */
   readonly length: number;
   readonly isInverse: boolean;
-  /** Of a real signal, whose other frequencies are the conjugates of these. */
+  /** The signal is real: frequencies that are left out are conjugates of those that are there. */
   readonly isOneSided: boolean;
   /** A factor of each sample. */
   readonly window?: ArrayLike<number>;
