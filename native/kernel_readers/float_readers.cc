@@ -51,8 +51,10 @@ KernelProgram block_product(const Reader& r) {
   static constexpr std::pair<const char*, BlockZero> kZeros[] = {
       {"middle", BlockZero::middle}, {"bytes", BlockZero::bytes}, {"floats", BlockZero::floats}};
   static constexpr std::pair<const char*, bool> kActivations[] = {{"f32", false}, {"s8", true}};
+  static constexpr std::pair<const char*, BlockLevels> kLevels[] = {
+      {"affine", BlockLevels::affine}, {"fp4", BlockLevels::fp4}, {"nf4", BlockLevels::nf4}};
   const BlockWeights weights{r.size("depth"), r.size("columns"), r["block"].integer(16, 1 << 16),
-                             static_cast<int>(r["bits"].integer(2, 8)), r["zero"].choice(kZeros)};
+                             static_cast<int>(r["bits"].integer(2, 8)), r["zero"].choice(kZeros), r["levels"].choice(kLevels)};
   return make_block_product({r.size("rows"), weights, r["activations"].choice(kActivations)}, r.target);
 }
 

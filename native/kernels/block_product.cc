@@ -16,6 +16,7 @@ struct Dequantize {
     const BlockWeights w = *weights;
     const BlockPanel panel = *given;
     const uint32_t mask = (1u << w.bits) - 1;
+    const float* table = w.table();
     for (int64_t b = first; b < first + count; b++) {
       float zeros[kLanes];
       zeros_of(w, panel, b, zeros);
@@ -25,6 +26,10 @@ struct Dequantize {
       for (int64_t k = 0; k < length; k++, to += step) {
         const uint32_t* word = words + k / per_word * kLanes;
         const auto shift = static_cast<uint32_t>(k % per_word * w.bits);
+        if (table != nullptr) {
+          for (int64_t lane = 0; lane < kLanes; lane++) to[lane] = table[word[lane] >> shift & mask] * scales[lane];
+          continue;
+        }
         for (int64_t lane = 0; lane < kLanes; lane++)
           to[lane] = (static_cast<float>(static_cast<int32_t>(word[lane] >> shift & mask)) - zeros[lane]) * scales[lane];
       }
@@ -78,7 +83,8 @@ class BlockProduct {
       weights_ = make();
       return;
     }
-    std::vector<int64_t> key = {w().depth, w().columns, w().block, w().bits, static_cast<int64_t>(w().zero)};
+    std::vector<int64_t> key = {w().depth, w().columns, w().block, w().bits, static_cast<int64_t>(w().zero),
+                                static_cast<int64_t>(w().levels)};
     for (const size_t i : {1, 2, 3}) key.insert(key.end(), {identities[i].memory, identities[i].offset});
     static auto* shelf = new Shelf<std::vector<int64_t>, AlignedBuffer>();  // threads outlive static objects
     weights_ = shelf->get(key, make, [&](const AlignedBuffer& kept) { return kept.bytes() == w().bytes(); });
@@ -216,6 +222,8 @@ KernelProgram make_block_product(const BlockProductParams& p, const KernelTarget
   require(w.block >= 16 && w.block <= 1 << 16 && (w.block & (w.block - 1)) == 0,
           "block-product: a block holds a power of 2 from 16 to 65536");
   require(!p.of_bytes || w.zero != BlockZero::floats, "block-product: zero points of integers are integers");
+  require(w.levels == BlockLevels::affine || (w.bits == 4 && w.zero == BlockZero::middle && !p.of_bytes),
+          "block-product: levels of a table are floats for 4 bits without zero points");
   const int64_t packed_line = (w.blocks() * w.bits + 7) / 8;
   const int64_t zero_bytes = w.zero == BlockZero::middle ? 0
                              : w.zero == BlockZero::floats ? checked_product(w.columns, w.blocks(), 4)

@@ -19,9 +19,11 @@ UNSKEW_AVX512 inline __m512 load_zeros(const BlockWeights& w, const uint8_t* fro
   return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(from))));
 }
 
-// Floats of codes, less the middle where this is all that is subtracted.
+// Levels of a table, or floats of codes, less the middle where this is all that is subtracted.
 template <int kBits>
-__m512 UNSKEW_AVX512 table_of(float subtracted) {
+__m512 UNSKEW_AVX512 table_of(const BlockWeights& w, bool is_middle) {
+  if (w.table() != nullptr) return _mm512_loadu_ps(w.table());
+  const float subtracted = is_middle ? w.middle() : 0.0f;
   alignas(64) float entries[16];
   for (int i = 0; i < 16; i++) entries[i] = static_cast<float>(i & ((1 << std::min(kBits, 4)) - 1)) - subtracted;
   return _mm512_load_ps(entries);
@@ -35,7 +37,7 @@ UNSKEW_AVX512 void multiply(const BlockRows& of) {
   const BlockWeights& w = *of.weights;
   const int64_t blocks = w.blocks(), words = w.words(), block_bytes = w.block_bytes(), zero_bytes = w.zero_bytes();
   const BlockPanel panel = w.panel(of.packed, of.first);
-  const __m512 table = table_of<kBits>(kIsMiddle ? w.middle() : 0.0f);
+  const __m512 table = table_of<kBits>(w, kIsMiddle);
   __m512 sums[kRows][kPanels];
   for (int r = 0; r < kRows; r++)
     for (int p = 0; p < kPanels; p++) sums[r][p] = _mm512_setzero_ps();
@@ -113,7 +115,7 @@ template <int kBits, bool kIsMiddle>
 UNSKEW_AVX512 void dequantize(const BlockWeights& w, const BlockPanel& panel, int64_t first, int64_t count, float* to, int64_t step) {
   constexpr int kPerWord = 32 / kBits;
   constexpr bool kSubtracts = !kIsMiddle || kBits > 4;
-  const __m512 table = table_of<kBits>(kIsMiddle ? w.middle() : 0.0f);
+  const __m512 table = table_of<kBits>(w, kIsMiddle);
   for (int64_t b = first; b < first + count; b++) {
     const __m512 scales = _mm512_loadu_ps(panel.scales(b));
     const __m512 zeros = kIsMiddle ? _mm512_set1_ps(w.middle()) : load_zeros(w, panel.zeros(b));

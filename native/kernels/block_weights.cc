@@ -3,6 +3,28 @@
 
 namespace unskew {
 
+const float* BlockWeights::table() const {
+  static constexpr float kFp4[] = {0.0f,  0x1.555556p-8f,  0x1.555556p-1f,  1.0f,  0x1.555556p-2f,  0.5f,  0x1.555556p-3f,  0.25f,
+                                   -0.0f, -0x1.555556p-8f, -0x1.555556p-1f, -1.0f, -0x1.555556p-2f, -0.5f, -0x1.555556p-3f, -0.25f};
+  static constexpr float kNf4[] = {-1.0f,
+                                   -0.6961928009986877f,
+                                   -0.5250730514526367f,
+                                   -0.39491748809814453f,
+                                   -0.28444138169288635f,
+                                   -0.18477343022823334f,
+                                   -0.09105003625154495f,
+                                   0.0f,
+                                   0.07958029955625534f,
+                                   0.16093020141124725f,
+                                   0.24611230194568634f,
+                                   0.33791524171829224f,
+                                   0.44070982933044434f,
+                                   0.5626170039176941f,
+                                   0.7229568362236023f,
+                                   1.0f};
+  return levels == BlockLevels::affine ? nullptr : levels == BlockLevels::fp4 ? kFp4 : kNf4;
+}
+
 void arrange_blocks(const BlockWeights& w, const BlockSource& from, uint8_t* to) {
   const int64_t blocks = w.blocks(), words = w.words(), zero_line = (blocks * w.bits + 7) / 8, each = 8 / w.bits;
   const auto mask = static_cast<uint8_t>((1u << w.bits) - 1);

@@ -11,6 +11,8 @@ namespace unskew {
 
 // What is subtracted from codes: the middle of their range, or bytes or floats of the weights.
 enum class BlockZero { middle, bytes, floats };
+// Codes stand for themselves less a zero point, or for the 16 levels of a table, which have none: see src/numerics/blocks.ts.
+enum class BlockLevels { affine, fp4, nf4 };
 
 struct BlockPanel;
 
@@ -20,6 +22,7 @@ struct BlockWeights {
   int64_t depth, columns, block;
   int bits;
   BlockZero zero;
+  BlockLevels levels = BlockLevels::affine;
 
   int64_t blocks() const { return (depth + block - 1) / block; }
   int64_t panels() const { return (columns + kLanes - 1) / kLanes; }
@@ -37,6 +40,8 @@ struct BlockWeights {
   }
   float middle() const { return static_cast<float>(1 << (bits - 1)); }
 
+  // The 16 levels; nothing where codes are affine.
+  const float* table() const;
   BlockPanel panel(const uint8_t* weights, int64_t index) const;
 };
 
@@ -82,7 +87,7 @@ UNSKEW_INLINE void zeros_of(const BlockWeights& w, const BlockPanel& panel, int6
   }
 }
 
-// Blocks of a panel as floats, fl((code − zero point)·scale): the weights of position k lie at to + k·step, k from the first block on.
+// Blocks of a panel as floats, fl((code − zero point)·scale) or fl(level·scale): the weights of position k lie at to + k·step, k from the first block on.
 using DequantizeBlocks = void (*)(const BlockWeights* weights, const BlockPanel* panel, int64_t first, int64_t count, float* to,
                                   int64_t step);
 DequantizeBlocks dequantize_blocks(Isa isa);

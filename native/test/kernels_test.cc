@@ -109,8 +109,10 @@ void elementwise() {
         t);
   });
   check("block-product", [rows = random_int(0, 30), depth = random_int(0, 200), columns = random_int(0, 150),
-                          block = int64_t{16} << random_int(0, 3), bits = 2 << random_int(0, 2), zero = random_int(0, 2),
+                          block = int64_t{16} << random_int(0, 3), bits = 2 << random_int(0, 2), zero = random_int(0, 2), levels = random_int(0, 2),
                           of_bytes = coin()](auto& t) {
+    if (levels > 0 && bits == 4 && zero == 0 && !of_bytes)
+      return make_block_product({rows, {depth, columns, block, bits, BlockZero::middle, static_cast<BlockLevels>(levels)}, false}, t);
     const auto zeros = static_cast<BlockZero>(of_bytes ? std::min<int64_t>(zero, 1) : zero);
     return make_block_product({rows, {depth, columns, block, bits, zeros}, of_bytes}, t);
   });

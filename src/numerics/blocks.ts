@@ -1,6 +1,6 @@
 /**
  * Numbers of few bits in blocks along an axis, each block with a scale and a zero point of its own: the weights of language models.
- * Sources: com.microsoft's MatMulNBits and GatherBlockQuantized, ONNX DequantizeLinear-21.
+ * Sources: com.microsoft's MatMulNBits, MatMulBnb4 and GatherBlockQuantized, ONNX DequantizeLinear-21.
  */
 import type { ITensor } from '../tensors/index.ts';
 import { fusedMultiplyAdd } from './fused_multiply_add.ts';
@@ -16,6 +16,23 @@ const LARGEST_BLOCK = 2 ** 16;
 /** The sizes of blocks: powers of 2 from 16 to 65,536. */
 export const isBlock = (size: number): boolean =>
   Number.isInteger(Math.log2(size)) && size >= 16 && size <= LARGEST_BLOCK;
+
+/** The numbers that 16 codes stand for before they are scaled, as bitsandbytes defines them: a float of 4 bits, and 4 bits for normal distributions. */
+const levelsOfCodes = {
+  fp4: [0, 0.005208333333, 0.66666667, 1, 0.33333333, 0.5, 0.16666667, 0.25],
+  nf4: [
+    ...[-1, -0.6961928009986877, -0.5250730514526367, -0.39491748809814453, -0.28444138169288635, -0.18477343022823334],
+    ...[-0.09105003625154495, 0, 0.07958029955625534, 0.16093020141124725, 0.24611230194568634, 0.33791524171829224],
+    ...[0.44070982933044434, 0.5626170039176941, 0.7229568362236023, 1],
+  ],
+};
+/** Codes stand for themselves less a zero point, or for the levels of a table. */
+export type Levels = 'affine' | keyof typeof levelsOfCodes;
+/** The 16 levels of a table as floats; the upper half of fp4 is its lower half negated. */
+export const levelTables: Readonly<Record<Exclude<Levels, 'affine'>, Float32Array>> = {
+  fp4: Float32Array.from([...levelsOfCodes.fp4, ...levelsOfCodes.fp4.map((level) => -level)]),
+  nf4: Float32Array.from(levelsOfCodes.nf4),
+};
 
 /** The bytes of so many codes. */
 export const bytesOfCodes = (count: number, bits: number): number => Math.ceil((count * bits) / 8);
@@ -70,16 +87,19 @@ export interface BlockColumns {
   readonly codes: (column: number, k: number) => number;
   readonly scales: ArrayLike<number>;
   readonly zero: (column: number, block: number) => number;
+  /** The numbers that codes stand for, where they have no zero points. */
+  readonly table?: Float32Array;
 }
 
-/** fl((code − zero point)·scale) of all weights, the difference in binary32: [depth, columns]. */
-export function floatsOfBlocks({ depth, columns, block, codes, scales, zero }: BlockColumns): Float32Array {
+/** fl((code − zero point)·scale) of all weights, the difference in binary32, or fl(level·scale): [depth, columns]. */
+export function floatsOfBlocks({ depth, columns, block, codes, scales, zero, table }: BlockColumns): Float32Array {
   const floats = new Float32Array(depth * columns);
   const blocks = Math.ceil(depth / block);
   for (let n = 0; n < columns; n++)
     for (let k = 0; k < depth; k++) {
       const at = Math.floor(k / block);
-      floats[k * columns + n] = fl(fl(codes(n, k) - zero(n, at)) * scales[n * blocks + at]);
+      const number = table ? table[codes(n, k)] : fl(codes(n, k) - zero(n, at));
+      floats[k * columns + n] = fl(number * scales[n * blocks + at]);
     }
   return floats;
 }

@@ -127,7 +127,8 @@ export function remainingZeroPoints(graph: Graph, target: Target, rules: readonl
       for (const [name, zero] of Object.entries({ w: zw, r: zr }))
         if (isZeroPoint(graph, zero)) add(name, zero, node.op, { reason: IN_RECURRENCE });
     } else if (isOp(node, qnnBlockMatmul) && !target.takesZeroPoints) {
-      add('b', viewOf(node).zp, node.op, { reason: IN_BLOCKS });
+      const { zp, attrs } = viewOf(node);
+      if (attrs.levels === 'affine') add('b', zp, node.op, { reason: IN_BLOCKS });
     } else if (isOp(node, opaqueOp)) carriedZeroPoints(editor, node, add);
   }
   return found;

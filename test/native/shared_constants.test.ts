@@ -70,7 +70,13 @@ const blockShapes = {
 const blocks = fc.record(blockShapes);
 
 const blockReader = ({ activations, ...given }: Drawn<typeof blocks>): Reader => ({
-  kernel: { name: 'block-product', rows: 1, ...given, activations: given.zero === 'floats' ? 'f32' : activations },
+  kernel: {
+    name: 'block-product',
+    rows: 1,
+    levels: 'affine',
+    ...given,
+    activations: given.zero === 'floats' ? 'f32' : activations,
+  },
   constants: { weights: codes, scale, ...(given.zero !== 'middle' && { zeroPoint: zeroFloats }) },
   inputBytes: given.depth * 4,
   outputBytes: given.columns * 4,

@@ -5,6 +5,7 @@ import type { OnnxOp } from './define_onnx_op.ts';
 import { attentionOps } from './ops/attention.ts';
 import { bitCastOps } from './ops/bit_cast.ts';
 import { bitShiftOps } from './ops/bit_shift.ts';
+import { levelOps } from './ops/block_levels.ts';
 import { blockOps } from './ops/blocks.ts';
 import { convOps } from './ops/conv.ts';
 import { diagonalOps } from './ops/diagonals.ts';
@@ -36,6 +37,7 @@ const own: readonly OnnxOp[] = [
   ...convOps,
   ...matmulOps,
   ...blockOps,
+  ...levelOps,
   ...attentionOps,
   ...groupQueryAttentionOps,
   ...onnxAttentionOps,

@@ -40,6 +40,13 @@ export const programs: readonly Mutant[] = [
     'differential/blocks',
   ),
   mutant(
+    'weights of a table of levels begin with the lowest bits of a byte',
+    'importers/onnx/ops/block_levels.ts',
+    'at % 2 === 0 ? byte >> 4 : byte & 15',
+    'at % 2 === 0 ? byte & 15 : byte >> 4',
+    'differential/block_levels',
+  ),
+  mutant(
     'a row of a table in blocks is not counted from the end',
     'ir/ops/qnn_block_gather.op.ts',
     'given < 0 ? given + rows : given',

@@ -82,6 +82,8 @@ const initializers: readonly ModelInitializer[] = [
   constant('z1', 's8', [0], [1]),
   alternating('codes', 'u8', 5, 1, 8),
   alternating('c5', 'f32', 5, 1),
+  alternating('levels', 'u8', 15),
+  alternating('absmax', 'f32', 2),
   alternating('q6x8', 'u8', 6, 8),
   alternating('c6x1', 'f32', 6, 1),
 ];
@@ -158,6 +160,7 @@ const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partia
   OneHot: { inputs: ['i1', 'scalar', 'q6'], attrs: {} },
   GatherBlockQuantized: { inputs: ['q6x8', 'i1', 'c6x1'], attrs: { block_size: 16 } },
   MatMulNBits: { inputs: ['x2', 'codes', 'c5'], attrs: { K: 6, N: 5, block_size: 16 } },
+  MatMulBnb4: { inputs: ['x2', 'levels', 'absmax'], attrs: { K: 6, N: 5, block_size: 16, quant_type: 1 } },
   DynamicQuantizeLSTM: {
     inputs: ['x3', 'ws3', 'r3', '', '', '', '', '', 'f1', 'z1', 'f1', 'z1'],
     attrs: { hidden_size: 2 },

@@ -52,6 +52,7 @@ export type FloatKernel =
       readonly bits: 2 | 4 | 8;
       readonly zero: 'middle' | 'bytes' | 'floats';
       readonly activations: 'f32' | 's8';
+      readonly levels: 'affine' | 'fp4' | 'nf4';
     }
   /** qnn.block_gather, as its declaration states it. Arguments source u8[rows, length·bits / 8], `indices` [count], `scale`, `zeroPoint` [?]. */
   | {

@@ -5,7 +5,7 @@ import type { Lowering } from './lowering.ts';
 
 export const blockMatmul: Lowering<typeof qnnBlockMatmul> = {
   refuses: ({ b, scale, zp }, graph) => graph.needsConstants(b, scale, zp),
-  lower({ a, b, scale, zp, y, attrs: { block, bits, activations } }, r) {
+  lower({ a, b, scale, zp, y, attrs: { block, bits, activations, levels } }, r) {
     const shape = r.shape(a);
     r.kernel(
       {
@@ -13,7 +13,7 @@ export const blockMatmul: Lowering<typeof qnnBlockMatmul> = {
         rows: sizeOf(shape.slice(0, -1)),
         depth: shape[shape.length - 1],
         columns: r.shape(b)[0],
-        ...{ block, bits: isCodeBits(bits) ? bits : 8, activations },
+        ...{ block, bits: isCodeBits(bits) ? bits : 8, activations, levels },
         zero: zp === undefined ? 'middle' : r.dtype(zp) === 'f32' ? 'floats' : 'bytes',
       },
       {

@@ -8,6 +8,8 @@ import {
   type qnnBlockGather,
   type qnnBlockMatmul,
   type qnnMatmul,
+  sizeOf,
+  tensor,
   type ValueId,
 } from '../../../ir/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
@@ -54,6 +56,7 @@ export function blockGather(e: NodeEmitter<typeof qnnBlockGather>): Written {
 /** ONNX itself has no such product. */
 export function blockMatmul(e: NodeEmitter<typeof qnnBlockMatmul>): Written {
   const { a, b, attrs } = e.view;
+  if (attrs.levels !== 'affine') return levelMatmul(e);
   const attributes = {
     K: int(Number(e.typeOf(a).shape.at(-1))),
     N: int(Number(e.typeOf(b).shape[0])),
@@ -62,4 +65,23 @@ export function blockMatmul(e: NodeEmitter<typeof qnnBlockMatmul>): Written {
     accuracy_level: int(attrs.activations === 's8' ? 4 : 0),
   };
   return e.finish('MatMulNBits', e.inputs(), attributes, 'com.microsoft');
+}
+
+/** MatMulBnb4: its blocks go on from row to row, and the highest bits of a byte are first. */
+function levelMatmul(e: NodeEmitter<typeof qnnBlockMatmul>): Written {
+  const { a, b, scale, attrs } = e.view;
+  const codes = e.constantOf(b);
+  if (codes === undefined) return e.refuse('its weights are computed while the model runs');
+  const bytes = (codes.data as Uint8Array).map((byte) => (byte << 4) | (byte >> 4));
+  const attributes = {
+    K: int(Number(e.typeOf(a).shape.at(-1))),
+    N: int(codes.shape[0]),
+    block_size: int(attrs.block),
+    quant_type: int(attrs.levels === 'fp4' ? 0 : 1),
+  };
+  const flat = [
+    e.constant(tensor('u8', bytes, [bytes.length]), b),
+    e.reshaped(scale, [sizeOf(e.known(e.typeOf(scale).shape))]),
+  ];
+  return e.finish('MatMulBnb4', [e.value(a), ...flat], attributes, 'com.microsoft');
 }
