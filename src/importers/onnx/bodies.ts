@@ -2,7 +2,7 @@
  * Reads bodies of control flow as graphs of their own. A body with quantized layers is made a model: its own graph,
  * behind its context, the values that it sees of the graphs around it:
  *
- *   constants                 initializers, so that zero points and weights are known
+ *   constants                 initializers, so that zero points and weights are known; the bytes of large ones stay where they are
  *   dequantized, and moved    the nodes that do it, so that integers and constants behind a value are seen
  *   anything else             inputs of the types that are known outside
  *
@@ -10,11 +10,12 @@
  * again.
  */
 
-import { UnskewError } from '../../diagnostics/index.ts';
+import { fail, UnskewError } from '../../diagnostics/index.ts';
 import type { OnnxFile, OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import {
   Context,
   type Encoded,
+  type ExternalReader,
   eachField,
   field,
   intField,
@@ -26,11 +27,13 @@ import {
   type Graph,
   isCarriedDequantize,
   isCarriedMovement,
+  isStaticType,
+  type StaticType,
   sameShape,
   type TensorType,
   type ValueId,
 } from '../../ir/index.ts';
-import { bytesOf, dtypes, type ITensor, joinedBytes } from '../../tensors/index.ts';
+import { byteLengthOf, bytesOf, type DType, dtypes, type ITensor, joinedBytes, sizeOf } from '../../tensors/index.ts';
 import { bodiesOf, capturedIn } from './node_checks.ts';
 import type { OnnxBody, UnreadBody } from './origin.ts';
 
@@ -38,7 +41,8 @@ import type { OnnxBody, UnreadBody } from './origin.ts';
 export interface Surroundings {
   readonly file: OnnxFile;
   producer(name: string): OnnxNode | undefined;
-  constant(name: string): ITensor | undefined;
+  /** Reads it each time: a graph around that one may share it afterwards. */
+  constant(name: string): (() => ITensor) | undefined;
   type(name: string): TensorType | undefined;
 }
 
@@ -48,6 +52,12 @@ interface BodyContext {
   readonly names: ReadonlySet<string>;
 }
 
+/** Larger constants are not copied: a body reads them as data in a file of its own, which is the tensor of the graph around it. */
+const MOST_COPIED = 4096;
+const AROUND = '.around/';
+/** TensorProto.DataLocation. */
+const EXTERNAL = 1;
+
 /** Initializers of bodies need not be inputs from this version on. */
 const FREE_INITIALIZERS = 4;
 
@@ -55,6 +65,7 @@ const model = schema.modelProto.fields;
 const graph = schema.graphProto.fields;
 const tensor = schema.tensorProto.fields;
 const info = schema.valueInfoProto.fields;
+const entry = schema.entryProto.fields;
 const dimension = schema.dimensionProto.fields;
 
 /**
@@ -118,14 +129,15 @@ export function readBody(
   node: OnnxNode,
   body: OnnxGraph,
   around: Surroundings,
-  read: (bytes: Uint8Array, context: ReadonlySet<string>) => Graph,
+  read: (bytes: Uint8Array, context: ReadonlySet<string>, readExternal: ExternalReader | undefined) => Graph,
 ): OnnxBody | UnreadBody {
   const within = node.name || node.outputs.find((name) => name !== '') || node.opType;
   const why = whyNot(body, around.file);
   if (why !== undefined) return { body, reason: why };
   const context = contextOf([body], around);
   try {
-    const graph = read(modelOf(body, context, around), context.names);
+    const { bytes, apart } = modelOf(body, context, around);
+    const graph = read(bytes, context.names, readerOf(apart, around));
     shareConstants(graph, context.names, around);
     return { within, node: index, body, context: context.names, graph };
   } catch (error) {
@@ -134,12 +146,27 @@ export function readBody(
   }
 }
 
-/** The model of a body has copies of the constants around it: branches that read the same weights would have them twice. */
+/** Constants of the graph around the body, by the locations that its model gives them. */
+function readerOf(apart: ReadonlyMap<string, string>, around: Surroundings): ExternalReader | undefined {
+  const { readExternal } = around.file;
+  if (apart.size === 0) return readExternal;
+  return (location, offset, length) => {
+    const name = apart.get(location);
+    const constant = name === undefined ? undefined : around.constant(name)?.();
+    if (constant !== undefined) return bytesOf(constant.data).subarray(offset, offset + length);
+    if (readExternal !== undefined) return readExternal(location, offset, length);
+    return fail('U1005', `there is no file '${location}' beside the model`);
+  };
+}
+
+/** The model of a body has constants of its own for those around it: branches that read the same weights would have them twice. */
 function shareConstants({ pool, values }: Graph, names: ReadonlySet<string>, around: Surroundings): void {
   for (const name of names) {
     const { constant = undefined, type } = values[name as ValueId] ?? {};
-    const outer = constant && around.constant(name);
-    if (outer && type?.dtype === outer.dtype && sameShape(type.shape, outer.shape)) pool.share(constant, () => outer);
+    const outer = around.constant(name);
+    if (constant === undefined || outer === undefined) continue;
+    const { dtype, shape } = outer();
+    if (type?.dtype === dtype && sameShape(type.shape, shape)) pool.share(constant, outer);
   }
 }
 
@@ -150,18 +177,32 @@ function whyNot({ inputs, initializers }: OnnxGraph, { irVersion, opsets }: Onnx
   return given && `the input '${given.name}' of the body has a value of its own`;
 }
 
-function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroundings): Uint8Array {
+interface BodyModel {
+  readonly bytes: Uint8Array;
+  /** The names of constants whose data is not in it, by location. */
+  readonly apart: ReadonlyMap<string, string>;
+}
+
+function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroundings): BodyModel {
   const { file } = around;
   const context = Context.of(new Source(file.bytes, file.file, undefined));
   const bytes = (range: { readonly at: number; readonly end: number }) => file.bytes.subarray(range.at, range.end);
   const made = new Set([...nodes].flatMap(({ outputs }) => outputs));
   const initializers: Uint8Array[] = [];
   const inputs: Uint8Array[] = [];
+  const apart = new Map<string, string>();
   for (const name of names) {
     if (made.has(name)) continue;
+    const large = largeConstant(name, around);
+    if (large !== undefined) {
+      const location = `${AROUND}${apart.size}`;
+      apart.set(location, name);
+      initializers.push(...field(graph.initializer[0], externalProto(name, large, location)));
+      continue;
+    }
     const initializer = file.graph.initializers.get(name);
     const isSparse = file.graph.sparseInitializers.some((sparse) => sparse.name === name);
-    const constant = initializer === undefined || isSparse ? around.constant(name) : undefined;
+    const constant = initializer === undefined || isSparse ? around.constant(name)?.() : undefined;
     if (constant !== undefined) initializers.push(...field(graph.initializer[0], tensorProto(name, constant)));
     else if (initializer !== undefined && !isSparse) {
       const { start, end } = initializer.range;
@@ -178,17 +219,34 @@ function modelOf(body: OnnxGraph, { nodes, names }: BodyContext, around: Surroun
     } else if (number === model.irVersion[0] || number === model.opsetImport[0] || number === model.functions[0])
       pieces.push(bytes(range));
   });
-  return joinedBytes(pieces);
+  return { bytes: joinedBytes(pieces), apart };
 }
 
-function tensorProto(name: string, { dtype, shape, data }: ITensor): Encoded {
+/** The type of a constant that is not copied. */
+function largeConstant(name: string, around: Surroundings): StaticType | undefined {
+  const type = isConstant(name, around) ? around.type(name) : undefined;
+  if (type === undefined || !isStaticType(type)) return undefined;
+  return byteLengthOf(type.dtype, sizeOf(type.shape)) > MOST_COPIED ? type : undefined;
+}
+
+function externalProto(name: string, { dtype, shape }: StaticType, location: string): Encoded {
   return [
-    ...shape.flatMap((size) => intField(tensor.dims[0], size)),
-    ...intField(tensor.dataType[0], dtypes[dtype].onnxCode),
-    ...textField(tensor.name[0], name),
-    ...field(tensor.rawData[0], [bytesOf(data)]),
+    ...headOf(name, dtype, shape),
+    ...field(tensor.externalData[0], [...textField(entry.key[0], 'location'), ...textField(entry.value[0], location)]),
+    ...intField(tensor.dataLocation[0], EXTERNAL),
   ];
 }
+
+const tensorProto = (name: string, { dtype, shape, data }: ITensor): Encoded => [
+  ...headOf(name, dtype, shape),
+  ...field(tensor.rawData[0], [bytesOf(data)]),
+];
+
+const headOf = (name: string, dtype: DType, shape: readonly number[]): Encoded => [
+  ...shape.flatMap((size) => intField(tensor.dims[0], size)),
+  ...intField(tensor.dataType[0], dtypes[dtype].onnxCode),
+  ...textField(tensor.name[0], name),
+];
 
 /** Declares a value. Unknown types are left out; symbols of the body are its own. */
 function valueInfoProto(name: string, type: TensorType | undefined): Encoded {

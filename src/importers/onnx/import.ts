@@ -114,17 +114,16 @@ class Importer {
     this.#scope = new Scope(new Set(names), outer?.openSymbol);
     this.#halves = new HalfIslands(file.graph);
     this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
-    const options = {
-      profile,
-      ...(file.file !== undefined && { file: file.file }),
-      ...(file.readExternal && { readExternal: file.readExternal }),
-    };
+    const where = { profile, ...(file.file !== undefined && { file: file.file }) };
     this.#nested = new NestedGraphs({
       file,
       scope: this.#scope,
       outer,
       operand: (name, loc) => this.#operand(name, loc),
-      read: (bytes, inner) => new Importer(openOnnx(bytes, options), options, { outer: inner }).run(),
+      read: (bytes, inner, readExternal) => {
+        const options = { ...where, ...(readExternal && { readExternal }) };
+        return new Importer(openOnnx(bytes, options), options, { outer: inner }).run();
+      },
     });
   }
 

@@ -1,5 +1,5 @@
 /** The bodies of the nodes of one graph: read as graphs of their own, in operators that hold them or beside nodes that are carried. */
-import type { OnnxFile, OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
+import type { ExternalReader, OnnxFile, OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import {
   type AnyValue,
   type Elements,
@@ -34,7 +34,7 @@ interface Around {
   readonly scope: Scope;
   readonly outer: Outer | undefined;
   operand(name: string, loc: Loc): AnyValue;
-  read(bytes: Uint8Array, outer: Outer): Graph;
+  read(bytes: Uint8Array, outer: Outer, readExternal: ExternalReader | undefined): Graph;
 }
 
 export class NestedGraphs {
@@ -115,12 +115,13 @@ export class NestedGraphs {
       file,
       producer: (name) => this.#producers.get(name),
       constant: (name) => {
+        const { pool } = scope;
         const constant = scope.info(valueId(name))?.constant;
-        return constant && scope.pool.get(constant);
+        return constant && (() => pool.get(constant));
       },
       type: (name) => scope.lookup(name)?.type,
     };
-    const made = readBody(index, node, body, surroundings, (bytes, context) => {
+    const made = readBody(index, node, body, surroundings, (bytes, context, readExternal) => {
       const types = new Map<string, TensorType>();
       const elements = new Map<string, Elements>();
       for (const name of context) {
@@ -130,7 +131,8 @@ export class NestedGraphs {
         if (followed) elements.set(name, followed);
       }
       for (const [i, type] of own.entries()) types.set(body.inputs[i].name, type);
-      return read(bytes, { types, elements, openSymbol: () => scope.openSymbol(), depth: (outer?.depth ?? 0) + 1 });
+      const depth = (outer?.depth ?? 0) + 1;
+      return read(bytes, { types, elements, openSymbol: () => scope.openSymbol(), depth }, readExternal);
     });
     if (own.length === 0) this.#read.set(body, made);
     return made;
