@@ -40,6 +40,13 @@ export const programs: readonly Mutant[] = [
     'differential/blocks',
   ),
   mutant(
+    'rows of act-order are brought into the opposite order',
+    'importers/onnx/ops/block_groups.ts',
+    'codeAt(from, order[at], bits)',
+    'codeAt(from, order[order.length - 1 - at], bits)',
+    'differential/block_groups',
+  ),
+  mutant(
     'weights of a table of levels begin with the lowest bits of a byte',
     'importers/onnx/ops/block_levels.ts',
     'at % 2 === 0 ? byte >> 4 : byte & 15',

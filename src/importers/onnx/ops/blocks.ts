@@ -5,13 +5,13 @@ import { bytesOfCodes, isBlock, isCodeBits, packedCodes } from '../../../numeric
 import { isPackedTensor, tensor, unpacked } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
+import { groupedProduct, groupsOf } from './block_groups.ts';
 
-/** MatMulNBits: `accuracy_level` permits a less exact computation, and one on bytes is as exact as its 4 says. */
+/** MatMulNBits: `accuracy_level` permits a less exact computation, and one on bytes is as exact as its 4 says; with g_idx ONNX Runtime computes on floats. */
 function blockProduct(ctx: NodeContext): Value {
   const [bits, block] = [ctx.attr.int('bits', 4), ctx.attr.int('block_size', 0)];
   const [depth, columns] = [ctx.attr.int('K', 0), ctx.attr.int('N', 0)];
   if (ctx.attr.int('weight_prepacked', 0) !== 0) ctx.unsupported('weights in the layout of another processor');
-  if (ctx.find('g_idx')) ctx.unsupported('blocks that g_idx tells');
   if (!isCodeBits(bits) || !isBlock(block)) ctx.unsupported(`blocks of ${block} numbers of ${bits} bits`);
   const a = ctx.get('A');
   if (a.type.shape.at(-1) !== depth) ctx.unsupported(`[${a.type.shape}] are not known to be rows of ${depth}`);
@@ -36,7 +36,10 @@ function blockProduct(ctx: NodeContext): Value {
   // 16-bit floats are computed in binary32, the bias too, and rounded once
   const [wide, bias] = [ctx.cast(a, 'f32'), ctx.find('bias')];
   const given = { ...operands, a: wide, scale: ctx.cast(operands.scale, 'f32'), zp: zp && widened(ctx, zp) };
-  const product = ctx.emit(qnnBlockMatmul, given, { bits, block, activations: isOfBytes ? 's8' : 'f32' });
+  const groups = groupsOf(ctx, { bits, block, depth });
+  const product = groups
+    ? groupedProduct(ctx, given, { bits, block, depth }, groups)
+    : ctx.emit(qnnBlockMatmul, given, { bits, block, activations: isOfBytes ? 's8' : 'f32' });
   const sum = bias ? ctx.emit(nnAdd, { a: product, b: ctx.cast(bias, 'f32') }) : product;
   return ctx.cast(sum, a.type.dtype);
 }
