@@ -4,16 +4,6 @@
 
 namespace unskew {
 
-namespace {
-
-// Room for somewhat larger sessions to come. The system gives pages when they are written to, so that room takes no memory.
-int64_t with_room(int64_t bytes) { return std::min(kMaximumSize, bytes + bytes / 2); }
-
-// An idle arena that is so many times as large as any session needs is freed.
-constexpr int64_t kTooLarge = 4;
-
-}  // namespace
-
 ArenaPool::Arena ArenaPool::take(int64_t bytes) {
   Arena small;  // freed behind the lock
   bool grows = false;

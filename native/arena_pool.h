@@ -2,6 +2,7 @@
 // none of them runs beside another one.
 #pragma once
 
+#include <algorithm>
 #include <memory>
 #include <mutex>
 #include <vector>
@@ -9,6 +10,12 @@
 #include "aligned_buffer.h"
 
 namespace unskew {
+
+// Room for somewhat larger sizes to come. The system gives pages when they are written to, so that room takes no memory.
+inline int64_t with_room(int64_t bytes) { return std::min(kMaximumSize, bytes + bytes / 2); }
+
+// Idle memory that is so many times as large as anybody needs is freed.
+inline constexpr int64_t kTooLarge = 4;
 
 class ArenaPool {
  public:

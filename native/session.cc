@@ -4,6 +4,7 @@
 
 #include "array_buffer.h"
 #include "coded_errors.h"
+#include "session_template.h"
 
 namespace unskew {
 
@@ -23,8 +24,7 @@ Napi::Function Session::define(Napi::Env env) {
 }
 
 Session::Session(const Napi::CallbackInfo& info) : Wrapped(info), env_(info.Env()) {
-  held_bytes_ = state_->held_bytes();
-  Napi::MemoryManagement::AdjustExternalMemory(info.Env(), held_bytes_);
+  tell_held_bytes(state_->held_bytes());
 }
 
 Session::~Session() {
@@ -35,8 +35,19 @@ Session::~Session() {
 // Idempotent; on the JavaScript thread, also from the finalizer.
 void Session::close() {
   state_->close();
-  Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), -std::exchange(held_bytes_, 0));
+  tell_held_bytes(0);
   if (pending_ == 0) release_channel();  // else the last run does when it is delivered
+}
+
+void Session::tell_held_bytes(int64_t bytes) {
+  const int64_t before = std::exchange(held_bytes_, bytes);
+  if (bytes != before) Napi::MemoryManagement::AdjustExternalMemory(Napi::BasicEnv(env_), bytes - before);
+}
+
+void Session::resize(SessionTemplateCore& numbers) {
+  require(!state_->closed(), "resize: the session was disposed");
+  numbers.resize(*state_);
+  tell_held_bytes(state_->held_bytes());
 }
 
 void Session::release_channel() {

@@ -10,6 +10,8 @@
 
 namespace unskew {
 
+class SessionTemplateCore;
+
 class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
  public:
   static constexpr const char* kName = "NativeSession";
@@ -19,6 +21,9 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   static Napi::Function define(Napi::Env env);
   explicit Session(const Napi::CallbackInfo& info);
   ~Session() override;
+
+  // Numbers of another size, which the template has that the session was made of. Throws InvalidArgument where it is not that one.
+  void resize(SessionTemplateCore& numbers);
 
  private:
   struct Run;
@@ -42,6 +47,7 @@ class Session : public Wrapped<Session, std::shared_ptr<SessionCore>> {
   BufferList allocate_outputs(Napi::Env env, Napi::Array arrays) const;
   void close();
   void release_channel();
+  void tell_held_bytes(int64_t bytes);
   static void stop(void* self);
   void finish(Napi::Env env, Run& run);
 

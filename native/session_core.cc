@@ -32,6 +32,24 @@ SessionCore::SessionCore(const SessionPlan& plan, CompiledPlan compiled, std::sh
   give_arena();
 }
 
+void SessionCore::resize(const SessionPlan& plan, CompiledPlan compiled) {
+  ArenaPool::Arena arena = arenas_->take(compiled.arena_bytes);  // what the system does not have is told here
+  std::vector<int64_t> input_bytes = plan.input_bytes, output_bytes = plan.output_bytes;
+  std::unique_lock lock(mutex_);
+  wait_until_idle(lock);
+  const int64_t needed = compiled.arena_bytes;
+  held_bytes_ = std::min(held_bytes_ + arenas_->enter(needed), needed);
+  arenas_->leave(plan_.arena_bytes);
+  arenas_->give(std::move(arena));
+  std::swap(plan_, compiled);  // the former plan is freed behind the lock
+  input_bytes_ = std::move(input_bytes);
+  output_bytes_ = std::move(output_bytes);
+  input_alignment_ = plan_.input_alignment;
+  output_alignment_ = plan_.output_alignment;
+  arena_at_ = nullptr;
+  last_run_ = Clock::duration::max();
+}
+
 SessionCore::~SessionCore() {
   if (!closed_) free_plan();
 }
@@ -131,16 +149,23 @@ std::unique_ptr<SessionCore::Copies> SessionCore::copies_of(const BufferList& in
     for (int64_t bytes : input_bytes_) copies->emplace_back(bytes);
   }
   for (size_t i = 0; i < inputs.size(); i++) {
+    AlignedBuffer& copy = (*copies)[i];  // maybe of other sizes
+    const int64_t bytes = input_bytes_[i];
+    if (copy.bytes() < bytes || copy.bytes() / kTooLarge > bytes) copy = AlignedBuffer(with_room(bytes));
     if (input_bytes_[i] > 0) std::memcpy((*copies)[i].data(), inputs[i], static_cast<size_t>(input_bytes_[i]));
   }
   return copies;
 }
 
+void SessionCore::wait_until_idle(std::unique_lock<std::mutex>& lock) {
+  changed_.wait(lock, [&] { return jobs_.empty() && !busy_; });
+  require(!closed_, kDisposed);
+}
+
 void SessionCore::run(const BufferList& inputs, const BufferList& outputs, double* microseconds) {
   {
     std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return jobs_.empty() && !busy_; });
-    require(!closed_, kDisposed);
+    wait_until_idle(lock);
     busy_ = true;
   }
   const End end{*this};

@@ -45,6 +45,10 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // valid until `finished`, and so do inputs that nobody changes, which are not copied then.
   void submit(const BufferList& inputs, bool are_unchanging, BufferList outputs, Finished finished);
 
+  // Computes by another plan from now on, as a new session would, behind the runs that were submitted. Where it throws, nothing
+  // has changed.
+  void resize(const SessionPlan& plan, CompiledPlan compiled);
+
   // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is
   // one; does not wait for that. Idempotent.
   void close();
@@ -53,6 +57,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void wait();
 
   bool closed() const { return closed_; }
+  const CompiledPlan& plan() const { return plan_; }
   // By which the memory of the pool grows with it.
   int64_t held_bytes() const { return held_bytes_; }
   size_t step_count() const { return step_count_; }
@@ -90,6 +95,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void set_addresses(bool of_outputs, const BufferList& addresses);
   bool is_aligned(const BufferList& inputs) const;
   bool take(const BufferList& inputs);
+  void wait_until_idle(std::unique_lock<std::mutex>& lock);
   std::unique_ptr<Copies> copies_of(const BufferList& inputs);
   void run_next();
   void schedule();
@@ -102,7 +108,7 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   const uint8_t* arena_at_ = nullptr;  // where the addresses of the plan say that it is
   const int threads_;
   const size_t step_count_;
-  const std::vector<int64_t> input_bytes_, output_bytes_, input_alignment_, output_alignment_;
+  std::vector<int64_t> input_bytes_, output_bytes_, input_alignment_, output_alignment_;
   dnnl::stream stream_;
 
   std::mutex mutex_;

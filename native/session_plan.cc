@@ -138,6 +138,7 @@ class PlanWork::Compiler {
   void add_kernel(const Command& command, Step& step) {
     const KernelProgram& program = *command.kernel;
     const std::vector<Placed> placed = place(command, program.arguments);
+    const bool is_prepared = command.prepared.has_value();
     step.kernel = command.kernel;
     step.first_address = compiled_.addresses.size();
     std::vector<uint8_t*> constants(placed.size(), nullptr);
@@ -152,6 +153,7 @@ class PlanWork::Compiler {
         add_patch(*argument.ref, {nullptr, index});
         continue;
       }
+      if (is_prepared && argument.rule->packed) continue;
       if (argument.ref->memory->has_bytes() || !argument.rule->by_name) {
         constants[i] =
             is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
@@ -162,11 +164,14 @@ class PlanWork::Compiler {
     }
     const size_t scratch = compiled_.addresses.size();
     compiled_.addresses.push_back(nullptr);
-    if (!program.prepare || !has_constants) return;
-    const int64_t bytes = program.prepare(constants.data(), identities);
-    if (bytes == 0) return;
+    if (is_prepared) {
+      step.scratch_bytes = *command.prepared;
+    } else if (program.prepare && has_constants) {
+      step.scratch_bytes = program.prepare(constants.data(), identities);
+    }
+    if (step.scratch_bytes == 0) return;
     compiled_.arena_patches.push_back({scratch_, {nullptr, scratch}});
-    scratch_bytes_ = std::max(scratch_bytes_, bytes);
+    scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes);
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -26,6 +27,8 @@ struct Command {
   PrimitiveHandle primitive;  // else a kernel
   // Commands whose kernels compute the same may have one program: a session runs one command at a time.
   std::shared_ptr<KernelProgram> kernel;
+  // The bytes of scratch memory of a program that was prepared for these constants already; absent: it was not.
+  std::optional<int64_t> prepared;
   std::string name;
   std::vector<std::pair<std::string, BufferRef>> arguments;
 };
@@ -44,8 +47,9 @@ struct Step {
   PrimitiveHandle primitive;
   std::vector<dnnl::memory> memories;
   std::vector<dnnl_exec_arg_t> arguments;
-  std::shared_ptr<const KernelProgram> kernel;
-  size_t first_address = 0;  // of a kernel's, in `addresses` of the plan
+  std::shared_ptr<KernelProgram> kernel;
+  int64_t scratch_bytes = 0;  // of the kernel
+  size_t first_address = 0;   // of a kernel's, in `addresses` of the plan
 };
 
 // Where an address is written to.
@@ -78,6 +82,9 @@ struct CompiledPlan {
   std::vector<ArenaPatch> arena_patches;
   std::vector<std::shared_ptr<const AlignedBuffer>> constants;  // kept alive
   std::vector<int64_t> input_alignment, output_alignment;
+  // The template that it follows, of which no two have one number, and the numbers that it has; 0 and empty: it follows none.
+  int64_t maker = 0;
+  std::vector<double> numbers;
 
   void set(const AddressPlace& place, uint8_t* address) {
     if (place.memory == nullptr) {

@@ -1,6 +1,7 @@
 #include "session_template.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstring>
 #include <optional>
 
@@ -51,12 +52,12 @@ bool equal_commands(const Command& a, const Command& b) {
                     [](const auto& x, const auto& y) { return x.first == y.first && equal_places(x.second, y.second); });
 }
 
-bool equal_numbers(const DeclarationTree& a, const DeclarationTree& b) {
-  return std::equal(a.numbers().begin(), a.numbers().end(), b.numbers().begin(), b.numbers().end(),
-                    [](const double* x, const double* y) { return std::memcmp(x, y, sizeof(double)) == 0; });
-}
-
 }  // namespace
+
+int64_t SessionTemplateCore::next_id() {
+  static std::atomic<int64_t> last = 0;
+  return ++last;
+}
 
 SessionTemplateCore::SessionTemplateCore(const Argument& spec, Isa isa, std::shared_ptr<ArenaPool> arenas)
     : target_{isa, usable_threads(thread_count(spec.property("threads")))}, arenas_(std::move(arenas)) {
@@ -64,13 +65,15 @@ SessionTemplateCore::SessionTemplateCore(const Argument& spec, Isa isa, std::sha
   plan_.arena_bytes = spec.property("arenaBytes").integer(0, kMaximumSize);
   plan_.input_bytes = spec.property("inputBytes").integers(-1, 0, kMaximumSize);
   plan_.output_bytes = spec.property("outputBytes").integers(-1, 0, kMaximumSize);
-  number_count_ = plan_.input_bytes.size() + plan_.output_bytes.size();
+  for (const auto* bytes : {&plan_.input_bytes, &plan_.output_bytes})
+    numbers_.insert(numbers_.end(), bytes->begin(), bytes->end());
   for (const Argument& argument : spec.property("commands").elements()) declare(argument);
 }
 
 void SessionTemplateCore::declare(const Argument& argument) {
   Command& command = plan_.commands.emplace_back();
   Declared& own = declared_.emplace_back();
+  own.first_number = numbers_.size();
   const Argument kind = argument.property("kind");
   const std::string kind_name = kind.text();
   if (kind_name == "primitive") {
@@ -81,7 +84,7 @@ void SessionTemplateCore::declare(const Argument& argument) {
     declared.object();  // checked here, as its own fields are checked where they are read
     own.kernel = std::make_unique<DeclarationTree>(declared);
     command.name = own.kernel->root().property("name").text();
-    number_count_ += own.kernel->numbers().size();
+    for (const double* number : own.kernel->numbers()) numbers_.push_back(*number);
   } else {
     kind.refuse("'primitive' or 'kernel'");
   }
@@ -102,18 +105,6 @@ void SessionTemplateCore::declare(const Argument& argument) {
   own.alike = static_cast<size_t>(std::find_if(declared_.begin(), declared_.end() - 1, like) - declared_.begin());
 }
 
-std::vector<double> SessionTemplateCore::numbers() const {
-  std::vector<double> all;
-  all.reserve(number_count_);
-  for (const auto* bytes : {&plan_.input_bytes, &plan_.output_bytes})
-    all.insert(all.end(), bytes->begin(), bytes->end());
-  for (const Declared& command : declared_) {
-    if (!command.kernel) continue;
-    for (const double* number : command.kernel->numbers()) all.push_back(*number);
-  }
-  return all;
-}
-
 bool SessionTemplateCore::same_but_for_numbers(const SessionTemplateCore& other) const {
   const auto equal_kernels = [](const Declared& a, const Declared& b) {
     return (a.kernel == nullptr) == (b.kernel == nullptr) && (!a.kernel || a.kernel->same_but_for_numbers(*b.kernel));
@@ -128,6 +119,7 @@ bool SessionTemplateCore::same_but_for_numbers(const SessionTemplateCore& other)
 
 void SessionTemplateCore::replace(const double* numbers, const double* offsets, int64_t arena_bytes) {
   plan_.arena_bytes = arena_bytes;
+  numbers_.assign(numbers, numbers + numbers_.size());
   for (auto* list : {&plan_.input_bytes, &plan_.output_bytes}) {
     for (int64_t& bytes : *list) bytes = whole(*numbers++, "bytes of inputs and outputs");
   }
@@ -141,12 +133,22 @@ void SessionTemplateCore::replace(const double* numbers, const double* offsets, 
   }
 }
 
+bool SessionTemplateCore::equal_numbers(size_t command, const double* others) const {
+  const Declared& own = declared_[command];
+  return std::memcmp(numbers_.data() + own.first_number, others, own.kernel->numbers().size() * sizeof(double)) == 0;
+}
+
+// True where an earlier plan has the kernel as it is now.
+bool SessionTemplateCore::is_kept(size_t command, const CompiledPlan* earlier) const {
+  return earlier != nullptr && equal_numbers(command, earlier->numbers.data() + declared_[command].first_number);
+}
+
 // Networks repeat their layers: many commands compute the same. Where constants are packed, each has its own program.
 std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command) {
   const Declared& own = declared_[command];
   for (const size_t i : making_->makers) {
     const Declared& other = declared_[i];
-    if (other.alike != own.alike || !equal_numbers(*other.kernel, *own.kernel)) continue;
+    if (other.alike != own.alike || !equal_numbers(command, numbers_.data() + other.first_number)) continue;
     const std::shared_ptr<KernelProgram>& program = plan_.commands[i].kernel;
     if (!program->prepare || (!own.has_constants && !other.has_constants)) return program;
   }
@@ -156,10 +158,24 @@ std::shared_ptr<KernelProgram> SessionTemplateCore::program_of(size_t command) {
 
 void SessionTemplateCore::end_making() {
   making_.reset();
-  for (Command& command : plan_.commands) command.kernel.reset();
+  for (Command& command : plan_.commands) {
+    command.kernel.reset();
+    command.prepared.reset();
+  }
 }
 
 std::shared_ptr<SessionCore> SessionTemplateCore::session_until(Clock::time_point until) {
+  std::optional<CompiledPlan> plan = plan_until(until);
+  return plan ? std::make_shared<SessionCore>(plan_, std::move(*plan), arenas_) : nullptr;
+}
+
+void SessionTemplateCore::resize(SessionCore& session) {
+  require(session.plan().maker == id_, "resize: the session was not made of this template");
+  session.resize(plan_, *plan_until(Clock::time_point::max(), &session.plan()));
+}
+
+// @param earlier a plan of this template, whose kernels are taken over where they are the same
+std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point until, const CompiledPlan* earlier) {
   // What is packed does not depend on the number of threads, so while others compute one will do.
   const TeamScope team(target_.threads, TeamScope::IfFree{});
   std::optional<AloneScope> alone;
@@ -175,28 +191,37 @@ std::shared_ptr<SessionCore> SessionTemplateCore::session_until(Clock::time_poin
   Making& making = *making_;
   while (making.commands < declared_.size()) {
     const size_t i = making.commands++;
-    if (declared_[i].kernel) plan_.commands[i].kernel = program_of(i);
-    if (Clock::now() < until) continue;
+    if (declared_[i].kernel && is_kept(i, earlier)) {
+      plan_.commands[i].kernel = earlier->steps[i].kernel;
+      plan_.commands[i].prepared = earlier->steps[i].scratch_bytes;
+    } else if (declared_[i].kernel) {
+      plan_.commands[i].kernel = program_of(i);
+    }
+    if (until == Clock::time_point::max() || Clock::now() < until) continue;
     end.is_end = false;
-    return nullptr;
+    return std::nullopt;
   }
   if (!making.work) making.work = std::make_unique<PlanWork>(plan_);
   if (!making.work->advance(until)) {
     end.is_end = false;
-    return nullptr;
+    return std::nullopt;
   }
-  return std::make_shared<SessionCore>(plan_, making.work->finish(), arenas_);
+  CompiledPlan plan = making.work->finish();
+  plan.maker = id_;
+  plan.numbers = numbers_;
+  return plan;
 }
 
 Napi::Function SessionTemplate::define(Napi::Env env) {
   return DefineClass(env, kName,
                      {InstanceMethod<&SessionTemplate::coded<&SessionTemplate::numbers>>("numbers"),
                       InstanceMethod<&SessionTemplate::coded<&SessionTemplate::matches>>("matches"),
-                      InstanceMethod<&SessionTemplate::coded<&SessionTemplate::session>>("session")});
+                      InstanceMethod<&SessionTemplate::coded<&SessionTemplate::session>>("session"),
+                      InstanceMethod<&SessionTemplate::coded<&SessionTemplate::resize>>("resize")});
 }
 
 Napi::Value SessionTemplate::numbers(const Napi::CallbackInfo& info) {
-  const std::vector<double> all = state_->numbers();
+  const std::vector<double>& all = state_->numbers();
   Napi::Float64Array list =
       Napi::Float64Array::New(info.Env(), all.size(), new_array_buffer(info.Env(), all.size() * sizeof(double)), 0);
   std::copy(all.begin(), all.end(), list.Data());
@@ -208,12 +233,22 @@ Napi::Value SessionTemplate::matches(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), state_->same_but_for_numbers(*other.state_));
 }
 
-Napi::Value SessionTemplate::session(const Napi::CallbackInfo& info) {
-  const Argument sizes(info[0], "session: sizes");
-  const Napi::Float64Array numbers = sizes.property("numbers").doubles(state_->number_count());
+void SessionTemplate::replace(const Argument& sizes) {
+  const Napi::Float64Array numbers = sizes.property("numbers").doubles(state_->numbers().size());
   const Napi::Float64Array offsets = sizes.property("offsets").doubles(state_->offset_count());
   state_->replace(numbers.Data(), offsets.Data(), sizes.property("arenaBytes").integer(0, kMaximumSize));
+}
+
+Napi::Value SessionTemplate::session(const Napi::CallbackInfo& info) {
+  replace({info[0], "session: sizes"});
   return Session::make(info.Env(), state_->session());
+}
+
+Napi::Value SessionTemplate::resize(const Napi::CallbackInfo& info) {
+  Session& session = Session::from({info[0], "resize: session"});
+  replace({info[1], "resize: sizes"});
+  session.resize(*state_);
+  return info.Env().Undefined();
 }
 
 Napi::Value session_template_function(const Napi::CallbackInfo& info) {

@@ -20,8 +20,7 @@ class SessionTemplateCore {
   SessionTemplateCore(const Argument& spec, Isa isa, std::shared_ptr<ArenaPool> arenas);
 
   // The bytes of inputs and of outputs, then the numbers of each kernel.
-  std::vector<double> numbers() const;
-  size_t number_count() const { return number_count_; }
+  const std::vector<double>& numbers() const { return numbers_; }
   // References to the arena, whose offsets can be replaced.
   size_t offset_count() const { return offset_count_; }
   bool same_but_for_numbers(const SessionTemplateCore& other) const;
@@ -32,6 +31,9 @@ class SessionTemplateCore {
   std::shared_ptr<SessionCore> session() { return session_until(Clock::time_point::max()); }
   // The same in parts: null where the time comes before the session is ready. The next call goes on.
   std::shared_ptr<SessionCore> session_until(Clock::time_point until);
+  // Gives the numbers that it has to a session that was made of it. Kernels whose numbers stay are not made anew. Throws where the
+  // session was made otherwise.
+  void resize(SessionCore& session);
   // Takes other numbers, offsets and another size of the arena; there are as many as it has.
   void replace(const double* numbers, const double* offsets, int64_t arena_bytes);
 
@@ -39,6 +41,7 @@ class SessionTemplateCore {
   // A command of `plan_`.
   struct Declared {
     std::unique_ptr<DeclarationTree> kernel;  // else a primitive
+    size_t first_number = 0;     // in `numbers_`
     size_t alike = 0;            // the first command whose kernel differs in numbers alone
     bool has_constants = false;  // among its arguments
   };
@@ -51,14 +54,21 @@ class SessionTemplateCore {
   };
 
   void declare(const Argument& argument);
+  bool equal_numbers(size_t command, const double* others) const;
+  bool is_kept(size_t command, const CompiledPlan* earlier) const;
+  std::optional<CompiledPlan> plan_until(Clock::time_point until, const CompiledPlan* earlier = nullptr);
   std::shared_ptr<KernelProgram> program_of(size_t command);
   void end_making();
 
+  static int64_t next_id();
+
+  const int64_t id_ = next_id();
   KernelTarget target_;
   std::shared_ptr<ArenaPool> arenas_;
   SessionPlan plan_;  // without kernels but while a session is made
   std::vector<Declared> declared_;
-  size_t number_count_ = 0, offset_count_ = 0;
+  std::vector<double> numbers_;
+  size_t offset_count_ = 0;
   std::optional<Making> making_;
 };
 
@@ -80,6 +90,8 @@ class SessionTemplate : public Wrapped<SessionTemplate, std::shared_ptr<SessionT
   Napi::Value numbers(const Napi::CallbackInfo& info);
   Napi::Value matches(const Napi::CallbackInfo& info);
   Napi::Value session(const Napi::CallbackInfo& info);
+  Napi::Value resize(const Napi::CallbackInfo& info);
+  void replace(const Argument& sizes);
 };
 
 // A session that is made in parts, between which JavaScript runs.

@@ -6,7 +6,7 @@ const addon = isMainThread ? resolve(process.argv[2]) : workerData;
 const binding = require(addon);
 const memory = binding.memory(Uint8Array.from({ length: 256 }, (_, i) => i + 1));
 
-function increments(count, steps) {
+function incrementing(count, steps) {
   const commands = Array.from({ length: steps }, (_, i) => ({
     kind: 'kernel',
     kernel: { name: 'lut', count },
@@ -16,7 +16,32 @@ function increments(count, steps) {
       table: { space: 'constant', memory },
     },
   }));
-  return binding.session({ threads: 2, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands });
+  return { threads: 2, arenaBytes: count, inputBytes: [count], outputBytes: [count], commands };
+}
+
+const increments = (count, steps) => binding.session(incrementing(count, steps));
+
+// One session at many sizes, while runs of the size before wait.
+async function resizes() {
+  const template = binding.sessionTemplate(incrementing(100, 3));
+  const sizesOf = (count) => ({
+    numbers: Float64Array.of(count, count, count, count, count),
+    offsets: new Float64Array(4),
+    arenaBytes: count,
+  });
+  const session = template.session(sizesOf(64));
+  for (let i = 0, before = 64; i < 60; i++) {
+    const count = 1 + ((i * 7919) % 200_000);
+    const input = new Uint8Array(before).fill(i);
+    const runs = i % 3 > 0 ? [session.run([input]), session.run([input])] : [];
+    refused(() => template.resize(session, { ...sizesOf(count), arenaBytes: count - 1 }));
+    template.resize(session, sizesOf(count));
+    for (const [output] of await Promise.all(runs))
+      if (output.length !== before || output.some((byte) => byte !== i + 3)) throw new Error('a wrong result');
+    before = count;
+  }
+  session.dispose();
+  refused(() => template.resize(session, sizesOf(64)));
 }
 
 function refused(body) {
@@ -38,6 +63,7 @@ async function main() {
     refused(() => session.run([input.subarray(1)]));
     await Promise.allSettled(runs);
   }
+  await resizes();
   const desc = binding.desc('u8', [1, 16, 4, 4], 'channels-last');
   refused(() => binding.desc('u8', [0], 'any'));
   refused(() => new desc.constructor());

@@ -82,6 +82,8 @@ export interface PlanForm {
   matches(other: PlanForm): boolean;
   /** The plan of this form with other numbers. */
   with(numbers: Float64Array): Plan;
+  /** Frees what sessions have left for those of other numbers. Idempotent. */
+  dispose?(): void;
 }
 
 /** Inputs and outputs are in the order of the region. Results are memory of their own. */
@@ -99,6 +101,8 @@ export interface Session {
   readonly fallbacks?: readonly Fallback[];
   /** Frees memory at once, or when the run that computes has ended. Idempotent. */
   dispose(): void;
+  /** In the place of `dispose`, where nothing runs: what it is made of may serve a session of other sizes. Absent: it is of no use. */
+  retire?(): void;
 }
 
 /** A node that the first of the back ends leaves to others. */

@@ -40,6 +40,11 @@ export class PlanFamilies {
     return member && member.plan.bytes <= MOST_BYTES ? member : undefined;
   }
 
+  /** Frees what sessions have left for those of other sizes. */
+  dispose(): void {
+    for (const family of this.#families) family.dispose();
+  }
+
   #known(sizes: Sizes): Step | undefined {
     for (const family of this.#families) {
       const member = family.at(sizes);

@@ -113,6 +113,11 @@ export class PlanFamily {
     return latticeOf(space, simplex(axes.length, DEGREE))?.step;
   }
 
+  /** Frees what sessions of members have left for others. */
+  dispose(): void {
+    this.#form.dispose?.();
+  }
+
   /** The plan at these sizes; undefined where they are not of the family. */
   at(sizes: Sizes): Step | undefined {
     const point = this.#axes.map((axis) => sizes.get(leadOf(axis)) ?? 0);

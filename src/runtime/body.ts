@@ -19,8 +19,9 @@ export class Body implements BodyProgram {
     this.#backends = backends;
   }
 
-  async run(feeds: Feeds): Promise<readonly ITensor[]> {
-    return this.#listed(await this.#at(feeds).run(feeds));
+  run(feeds: Feeds, areUnchanging?: boolean): Promise<readonly ITensor[]> | readonly ITensor[] {
+    const results = this.#at(feeds).run(feeds, areUnchanging);
+    return results instanceof Promise ? results.then(this.#listed) : this.#listed(results);
   }
 
   runSync(feeds: Feeds): readonly ITensor[] {
@@ -40,6 +41,7 @@ export class Body implements BodyProgram {
   dispose(): void {
     for (const executable of this.#executables.values()) executable.dispose();
     this.#executables.clear();
+    this.#families?.dispose();
   }
 
   /** Sizes of symbols have families of plans; others are planned each for itself. */
@@ -63,15 +65,21 @@ export class Body implements BodyProgram {
       }
       return known;
     }
+    this.#evict(1);
     const made = this.#made(feeds);
     this.#executables.set(key, made);
-    for (const [other, executable] of this.#executables) {
-      if (this.#executables.size <= KEPT) break;
-      if (executable.running > 0 || executable === made) continue;
-      this.#executables.delete(other);
-      executable.dispose();
-    }
+    this.#evict(0, made);
     return made;
+  }
+
+  /** @param coming so many are about to be made: sessions that are of use for these go before */
+  #evict(coming: 0 | 1, made?: Executable): void {
+    for (const [key, executable] of this.#executables) {
+      if (this.#executables.size + coming <= KEPT) return;
+      if (executable.running > 0 || executable === made || (coming > 0 && !executable.isMember)) continue;
+      this.#executables.delete(key);
+      executable.retire();
+    }
   }
 }
 

@@ -44,10 +44,13 @@ const always =
     value;
 
 interface Making {
+  readonly isMember?: boolean;
   /** The graph at the sizes of the sessions; absent: the graph itself. */
   readonly sized?: () => Graph;
   readonly file?: Uint8Array;
 }
+
+type Results = Record<string, ITensor>;
 
 /** The values of one run, and whose memory they are in. */
 class Values {
@@ -84,7 +87,7 @@ class Values {
       if (read.has(id) && this.#foreign.has(tensor)) this.#tensors.set(id, copyOf(tensor));
   }
 
-  results(): Record<string, ITensor> {
+  results(): Results {
     return Object.fromEntries(this.#graph.outputs.map((id) => [id, this.#foreign.owned(this.read(id))]));
   }
 }
@@ -104,11 +107,20 @@ export class Executable {
   readonly bytes: number;
   /** The same where those of other sizes run. */
   readonly keptBytes: number;
+  /** Its sessions are of use for others of its graph. */
+  readonly isMember: boolean;
   #running = 0;
   #disposed = false;
 
-  private constructor(graph: Graph, sized: () => Graph, steps: readonly Step[], live: readonly LiveStep[]) {
+  private constructor(
+    graph: Graph,
+    sized: () => Graph,
+    steps: readonly Step[],
+    live: readonly LiveStep[],
+    isMember: boolean,
+  ) {
     this.#graph = graph;
+    this.isMember = isMember;
     this.#sized = sized;
     this.parts = steps.map(({ part }) => part);
     this.#steps = live;
@@ -118,14 +130,18 @@ export class Executable {
   }
 
   /** @throws UnskewError U1006 when the system has no more memory, U5002 when it gives no more threads */
-  static *#opened(graph: Graph, steps: readonly Step[], { sized, file }: Making = {}): Steps<Executable> {
+  static *#opened(
+    graph: Graph,
+    steps: readonly Step[],
+    { sized, file, isMember = false }: Making = {},
+  ): Steps<Executable> {
     const known = withoutConstants(graph);
     const lasting = sized ?? always(known);
     // other parts, and outputs, may read constants as well
     const isAlone = steps.length === 1 && graph.outputs.every((id) => graph.values[id].constant === undefined);
     const opened = steps.map(({ part, plan }): Step => ({ part: { ...part, graph: known }, plan }));
     const opening = liveSteps(opened, new Set(graph.outputs), isAlone ? file : undefined);
-    return new Executable(known, lasting, opened, yield* stepsWithinMeans(lasting, opening));
+    return new Executable(known, lasting, opened, yield* stepsWithinMeans(lasting, opening), isMember);
   }
 
   /**
@@ -163,7 +179,9 @@ export class Executable {
     const { graph, backends } = families;
     const member = families.memberAt(sizes);
     const sized = () => specialize(graph, sizes);
-    return member ? atOnce(Executable.#opened(graph, [member], { sized })) : Executable.of(sized(), backends);
+    return member
+      ? atOnce(Executable.#opened(graph, [member], { sized, isMember: true }))
+      : Executable.of(sized(), backends);
   }
 
   /** Runs that have not ended. */
@@ -171,24 +189,42 @@ export class Executable {
     return this.#running;
   }
 
-  async run(feeds: Feeds): Promise<Record<string, ITensor>> {
+  /**
+   * The results themselves where all was computed on the calling thread.
+   *
+   * @param areUnchanging nobody changes feeds until the run ends
+   */
+  run(feeds: Feeds, areUnchanging = false): Promise<Results> | Results {
     this.#checkQueue();
     const values = new Values(this.#graph, feeds);
+    try {
+      for (const [at, step] of this.#steps.entries()) {
+        const done = step.session.run(values.inputsOf(step.part), areUnchanging);
+        if (done instanceof Promise) {
+          // behind the first promise no value lies in the memory of a feed that may change
+          if (!areUnchanging) values.keep(this.#readAfter(at));
+          return this.#continued(values, at, done);
+        }
+        values.finish(step, done);
+      }
+      return values.results();
+    } catch (error) {
+      throw explained(error, this.#sized());
+    }
+  }
+
+  /** The rest of a run, of which a step has begun. */
+  async #continued(values: Values, at: number, begun: Promise<readonly ITensor[]>): Promise<Results> {
     this.#running++;
     try {
-      let waited = false;
-      for (const [at, step] of this.#steps.entries()) {
-        // behind the first promise no value lies in the memory of a feed
-        const done = step.session.run(values.inputsOf(step.part), waited);
-        if (done instanceof Promise && !waited) {
-          values.keep(this.#readAfter(at));
-          waited = true;
-        }
-        const outputs = done instanceof Promise ? await done : done;
-        if (this.#disposed) break;
-        values.finish(step, outputs);
+      let outputs = await begun;
+      for (let next = at; !this.#disposed; ) {
+        values.finish(this.#steps[next], outputs);
+        next++;
+        if (next === this.#steps.length) return values.results();
+        const { part, session } = this.#steps[next];
+        outputs = await session.run(values.inputsOf(part), true);
       }
-      if (!this.#disposed) return values.results();
     } catch (error) {
       if (!this.#disposed) throw explained(error, this.#sized());
     } finally {
@@ -197,7 +233,7 @@ export class Executable {
     return fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
   }
 
-  runSync(feeds: Feeds): Record<string, ITensor> {
+  runSync(feeds: Feeds): Results {
     return withinMeans(this.#sized, () => {
       const values = new Values(this.#graph, feeds);
       for (const step of this.#steps) values.finish(step, step.session.runSync(values.inputsOf(step.part)));
@@ -206,7 +242,7 @@ export class Executable {
   }
 
   /** One run with the time of every node; layout changes count for the node that asked for them. */
-  profile(feeds: Feeds): { readonly results: Record<string, ITensor>; readonly times: readonly NodeTime[] } {
+  profile(feeds: Feeds): { readonly results: Results; readonly times: readonly NodeTime[] } {
     const values = new Values(this.#graph, feeds);
     const all = this.#steps.flatMap((step) => {
       const { outputs, times } = step.session.profile(values.inputsOf(step.part));
@@ -225,6 +261,15 @@ export class Executable {
   dispose(): void {
     this.#disposed = true;
     for (const { session } of this.#steps) session.dispose();
+  }
+
+  /** The same where nothing runs, while others of its graph are to come: they take over what they can. */
+  retire(): void {
+    this.#disposed = true;
+    for (const { session } of this.#steps) {
+      if (session.retire) session.retire();
+      else session.dispose();
+    }
   }
 
   /** The values that are read behind a step. */

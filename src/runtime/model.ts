@@ -179,6 +179,7 @@ export class Model {
     this.#disposed = true;
     for (const executable of this.#executables.values()) executable.dispose();
     this.#executables.clear();
+    this.#families?.dispose();
     this.#families = undefined;
   }
 
@@ -209,6 +210,7 @@ export class Model {
       this.#executables.set(key, known);
       return known;
     }
+    this.#evict(1);
     const made = this.#made(isOpen ? undefined : bindings);
     this.#executables.set(key, made);
     return made;
@@ -225,17 +227,19 @@ export class Model {
 
   /**
    * Disposes of the least recently used sessions, except the latest ones that are kept. Sessions in use stay, and go when their
-   * runs end. The new ones are there before, and take packed weights over from old ones.
+   * runs end. The new ones are there before, and take packed weights over from old ones, or they are old ones with other sizes.
+   *
+   * @param coming so many are about to be made
    */
-  #evict(): void {
+  #evict(coming = 0): void {
     const all = [...this.#executables.values()];
     let bytes = Math.max(0, ...all.map((executable) => executable.bytes));
     for (const { keptBytes } of all) bytes += keptBytes;
     for (const [key, executable] of this.#executables) {
-      if (this.#executables.size <= this.#keptShapes || bytes <= this.#keptBytes) return;
-      if (executable.running > 0) continue;
+      if (this.#executables.size + coming <= this.#keptShapes || bytes <= this.#keptBytes) return;
+      if (executable.running > 0 || (coming > 0 && !executable.isMember)) continue;
       this.#executables.delete(key);
-      executable.dispose();
+      executable.retire();
       bytes -= executable.keptBytes;
     }
   }

@@ -20,22 +20,29 @@ export interface Watched {
   disposed: boolean;
 }
 
-/** Every session that the addon makes from now on, until the mocks are restored, those of templates among them. */
+/** Every session that the addon makes from now on, until the mocks are restored, those of templates among them; one that gets another size counts as two. */
 export function watchSessions(): Watched[] {
   const binding = loadAddon();
   const all: Watched[] = [];
-  const watch = (session: NativeSession, bytes: number): NativeSession => {
+  const sessions = new WeakMap<NativeSession, { readonly session: NativeSession; watched: Watched }>();
+  const begin = (bytes: number): Watched => {
     const watched: Watched = { size: bytes / ELEMENTS, disposed: false };
     all.push(watched);
-    return {
+    return watched;
+  };
+  const watch = (session: NativeSession, bytes: number): NativeSession => {
+    const own = { session, watched: begin(bytes) };
+    const wrapper: NativeSession = {
       run: (inputs) => session.run(inputs),
       runSync: (inputs, outputs) => session.runSync(inputs, outputs),
       profile: (inputs, outputs) => session.profile(inputs, outputs),
       dispose() {
-        watched.disposed = true;
+        own.watched.disposed = true;
         session.dispose();
       },
     };
+    sessions.set(wrapper, own);
+    return wrapper;
   };
   const make = binding.session.bind(binding);
   vi.spyOn(binding, 'session').mockImplementation((spec, arenas) => watch(make(spec, arenas), spec.inputBytes[0]));
@@ -57,6 +64,13 @@ export function watchSessions(): Watched[] {
       numbers: () => template.numbers(),
       matches: (other) => template.matches(own.get(other) ?? other),
       session: (sizes) => watch(template.session(sizes), sizes.numbers[0]),
+      resize(wrapper, sizes) {
+        const known = sessions.get(wrapper);
+        if (!known) return expect.fail('a session of another addon');
+        template.resize(known.session, sizes);
+        known.watched.disposed = true;
+        known.watched = begin(sizes.numbers[0]);
+      },
     };
     own.set(watched, template);
     return watched;

@@ -367,6 +367,27 @@ describe('wrong arguments', () => {
     refused({ offsets: Float64Array.of(0, 0.5) }, 'offsets should be whole numbers from 0');
     refused({ numbers: Float64Array.of(Number.NaN, 8, 8, 8) }, 'bytes of inputs and outputs should be whole numbers');
     refused({ numbers: Float64Array.of(8, 8, -3, 8) }, 'sessionTemplate: commands[0].kernel.count must be an integer');
+    const resized = twice.session(sized);
+    for (const wrong of [
+      { numbers: Float64Array.of(16, 16, 16, 16) },
+      { arenaBytes: 7 },
+      { offsets: Float64Array.of(0, -64) },
+      { numbers: Float64Array.of(8, 8, 8, 9) },
+    ]) {
+      expect(() => twice.resize(resized, { ...sized, ...wrong })).toThrow();
+      to.fill(0);
+      resized.runSync([from], [to]);
+      expect([...to]).toEqual([...from].map((i) => bytes[bytes[i]]));
+    }
+    const another = 'resize: the session was not made of this template';
+    expect(() => template.resize(resized, sized)).toThrow(another);
+    expect(() => twice.resize(session(command(lut, { source: input, table, destination: output })), sized)).toThrow(
+      another,
+    );
+    expect(() => twice.resize({} as Any, sized)).toThrow('resize: session must be a NativeSession');
+    expect(() => twice.resize(resized, {} as Any)).toThrow('resize: sizes.numbers must be a Float64Array');
+    resized.dispose();
+    expect(() => twice.resize(resized, sized)).toThrow('resize: the session was disposed');
     expect(() => template.matches({} as Any)).toThrow('matches: template must be a SessionTemplate');
   });
 

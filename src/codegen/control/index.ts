@@ -4,10 +4,13 @@ import {
   type BodyCall,
   bodiesIn,
   constantOf,
+  controlIf,
+  copyOf,
   ForeignBuffers,
   type Graph,
   hasBodies,
   type ITensor,
+  isOp,
   type Node,
   stepsOf,
   type ValueId,
@@ -16,7 +19,8 @@ import type { Backend, Fallback, NodeTime, Plan, Region, Session } from '../back
 
 /** A body that runs, at the sizes of its feeds. */
 export interface BodyProgram {
-  run(feeds: BodyCall['feeds']): Promise<readonly ITensor[]>;
+  /** Feeds are read before it returns, unless nobody changes them. */
+  run(feeds: BodyCall['feeds'], areUnchanging?: boolean): Promise<readonly ITensor[]> | readonly ITensor[];
   runSync(feeds: BodyCall['feeds']): readonly ITensor[];
   profile(feeds: BodyCall['feeds']): { readonly outputs: readonly ITensor[]; readonly times: readonly NodeTime[] };
   /** Known once it has run. */
@@ -71,13 +75,16 @@ class ControlSession implements Session {
     );
   }
 
-  async run(inputs: readonly ITensor[]): Promise<readonly ITensor[]> {
-    const values = new Values(this.#region, this.#constants, inputs);
+  async run(inputs: readonly ITensor[], areUnchanging = false): Promise<readonly ITensor[]> {
+    // of one branch alone the inputs are read before it returns
+    const isBranch = this.#region.nodes.length === 1 && isOp(this.#region.nodes[0], controlIf);
+    const given = areUnchanging || isBranch ? inputs : inputs.map(copyOf);
+    const values = new Values(this.#region, this.#constants, given);
     for (const node of this.#region.nodes) {
       const steps = stepsOf(node, values.operandsOf(node));
       let step = steps.next();
       while (!step.done) {
-        const outputs = await this.#program(node, step.value).run(step.value.feeds);
+        const outputs = await this.#program(node, step.value).run(step.value.feeds, areUnchanging || !isBranch);
         if (this.#isDisposed) return []; // nobody reads them
         step = steps.next(outputs);
       }

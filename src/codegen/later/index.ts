@@ -35,7 +35,7 @@ export function later(host: Backend, open: (graph: Graph) => BodyProgram, runtim
 function sessionOf({ inputs }: Region, program: BodyProgram): Session {
   const feeds = (tensors: Parameters<Session['run']>[0]) => Object.fromEntries(inputs.map((id, i) => [id, tensors[i]]));
   return {
-    run: (tensors) => program.run(feeds(tensors)),
+    run: (tensors, areUnchanging) => program.run(feeds(tensors), areUnchanging),
     runSync: (tensors) => program.runSync(feeds(tensors)),
     profile: (tensors) => program.profile(feeds(tensors)),
     get fallbacks() {

@@ -161,6 +161,13 @@ export interface SessionOpening {
   advance(milliseconds: number): NativeSession | undefined;
 }
 
+/** As many numbers and offsets as a template has. */
+export interface TemplateSizes {
+  readonly numbers: Float64Array;
+  readonly offsets: Float64Array;
+  readonly arenaBytes: number;
+}
+
 /** A list of commands whose numbers can change: a session of it takes about a quarter of the time of one from a specification. */
 export interface SessionTemplate {
   /** `inputBytes`, `outputBytes` and the numbers of each kernel, in their order. */
@@ -168,11 +175,12 @@ export interface SessionTemplate {
   /** True when the other one differs in numbers, offsets in the arena and its size alone. Constants are equal when their bytes are. */
   matches(other: SessionTemplate): boolean;
   /** A session with other numbers, and other offsets for the references to the arena in the order of commands and arguments. Checked as in `session`. */
-  session(sizes: {
-    readonly numbers: Float64Array;
-    readonly offsets: Float64Array;
-    readonly arenaBytes: number;
-  }): NativeSession;
+  session(sizes: TemplateSizes): NativeSession;
+  /**
+   * Gives a session of this template other sizes, as `session` would, behind the runs that it was given. Kernels whose numbers stay the same
+   * stay as they are. A session whose new sizes are refused keeps the ones that it has.
+   */
+  resize(session: NativeSession, sizes: TemplateSizes): void;
 }
 
 export interface NativeSession {

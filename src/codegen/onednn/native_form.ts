@@ -2,11 +2,14 @@
 import { assert } from '../../diagnostics/index.ts';
 import type { Node, StaticType } from '../../ir/index.ts';
 import type { Plan, PlanForm } from '../backend.ts';
-import type { Arenas, OneDnnBinding, SessionTemplate } from './binding.ts';
+import type { Arenas, NativeSession, OneDnnBinding, SessionTemplate, TemplateSizes } from './binding.ts';
 import { type Follower, followersOf } from './kernels/following.ts';
 import { type Lifetime, planMemory } from './memory_plan.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import type { Recording } from './recorder.ts';
+
+/** So many idle sessions are kept at most. */
+const MOST_IDLE = 2;
 
 export class NativeForm implements PlanForm {
   readonly numbers: Float64Array;
@@ -18,6 +21,9 @@ export class NativeForm implements PlanForm {
   readonly #ofTemplate: number;
   readonly #border: number;
   readonly #followers: readonly Follower[];
+  /** Those that nobody uses: a session of other sizes takes one over. */
+  readonly #idle: NativeSession[] = [];
+  #isDisposed = false;
   /** The order of the last placement of buffers. */
   #order: number[] | undefined;
 
@@ -73,17 +79,33 @@ export class NativeForm implements PlanForm {
     const border = numbers.subarray(0, this.#border);
     const own = numbers.slice(0, this.#ofTemplate);
     for (const { at, from, value } of this.#followers) own[this.#border + at] = value(own[this.#border + from]);
+    const sizes = { numbers: own, offsets: Float64Array.from(places, (place) => offsets[place]), arenaBytes: bytes };
     return {
       ...bytesOfPlan(bytes, [...border], labels.length),
       open: () =>
-        open(
-          { nodes: this.#nodes, labels, types },
-          this.#template.session({
-            numbers: own,
-            offsets: Float64Array.from(places, (place) => offsets[place]),
-            arenaBytes: bytes,
-          }),
-        ),
+        open({ nodes: this.#nodes, labels, types }, this.#sessionAt(sizes), (session) => this.#retire(session)),
     };
+  }
+
+  dispose(): void {
+    this.#isDisposed = true;
+    for (const session of this.#idle.splice(0)) session.dispose();
+  }
+
+  #sessionAt(sizes: TemplateSizes): NativeSession {
+    const idle = this.#idle.pop();
+    if (idle === undefined) return this.#template.session(sizes);
+    try {
+      this.#template.resize(idle, sizes);
+      return idle;
+    } catch (error) {
+      this.#retire(idle);
+      throw error;
+    }
+  }
+
+  #retire(session: NativeSession): void {
+    if (this.#isDisposed || this.#idle.length >= MOST_IDLE) session.dispose();
+    else this.#idle.push(session);
   }
 }

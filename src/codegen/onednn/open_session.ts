@@ -1,5 +1,5 @@
 /** A session of the addon as the runtime sees it. */
-import { fail, messageOf, systemCode } from '../../diagnostics/index.ts';
+import { assert, fail, messageOf, systemCode } from '../../diagnostics/index.ts';
 import { bytesOf, type ITensor, type Node, newArray, type StaticType, sizeOf, viewAs } from '../../ir/index.ts';
 import type { Plan, Session } from '../backend.ts';
 import type { NativeSession } from './binding.ts';
@@ -24,24 +24,34 @@ export interface Opened {
   readonly types: readonly StaticType[];
 }
 
-export function open({ nodes, labels, types }: Opened, session: NativeSession): Session {
+/** @param retire takes the session when nobody uses it any more; absent: it is disposed of */
+export function open(
+  { nodes, labels, types }: Opened,
+  session: NativeSession,
+  retire?: (session: NativeSession) => void,
+): Session {
+  let isRetired = false;
+  const own = (): NativeSession => {
+    assert(!isRetired, 'the session has other sizes now');
+    return session;
+  };
   const fresh = () =>
     types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
   const tensorsOf = (results: readonly Uint8Array[]) =>
     types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
   return {
     run(inputs, areUnchanging) {
-      const results = withPositions(() => session.run(buffersOf(inputs), areUnchanging));
+      const results = withPositions(() => own().run(buffersOf(inputs), areUnchanging));
       return results instanceof Promise ? results.then(tensorsOf, refusedPosition) : tensorsOf(results);
     },
     runSync(inputs) {
       const results = fresh();
-      withPositions(() => session.runSync(buffersOf(inputs), buffersOf(results)));
+      withPositions(() => own().runSync(buffersOf(inputs), buffersOf(results)));
       return results;
     },
     profile(inputs) {
       const results = fresh();
-      const perCommand = withPositions(() => session.profile(buffersOf(inputs), buffersOf(results)));
+      const perCommand = withPositions(() => own().profile(buffersOf(inputs), buffersOf(results)));
       const byNode = new Map<string, number>();
       labels.forEach((label, i) => {
         byNode.set(label, (byNode.get(label) ?? 0) + perCommand[i]);
@@ -49,7 +59,15 @@ export function open({ nodes, labels, types }: Opened, session: NativeSession): 
       const times = nodes.map(({ id, op }) => ({ node: id, op, microseconds: byNode.get(id) ?? 0 }));
       return { outputs: results, times };
     },
-    dispose: () => session.dispose(),
+    dispose() {
+      if (!isRetired) session.dispose();
+    },
+    ...(retire && {
+      retire() {
+        if (!isRetired) retire(session);
+        isRetired = true;
+      },
+    }),
   };
 }
 
