@@ -1,7 +1,13 @@
 /** `legalize` for a target by name. */
 import { checkOptions, type OptionNames } from '../diagnostics/index.ts';
 import type { Graph } from '../ir/index.ts';
-import { type CorrectionOptions, correctionOptions, type LegalizeResult, legalizeFor } from '../passes/index.ts';
+import {
+  type CorrectionOptions,
+  correctionOptions,
+  frozen,
+  type LegalizeResult,
+  legalizeFor,
+} from '../passes/index.ts';
 import type { TargetName } from './target_names.ts';
 import { resolveTarget, type TargetDescription } from './targets.ts';
 
@@ -21,5 +27,7 @@ const optionNames: OptionNames<LegalizeOptions> = { target: true, ...correctionO
 export function legalize(graph: Graph, options: LegalizeOptions = {}): LegalizeResult {
   checkOptions('legalize', options, optionNames);
   const { target = 'symmetric', ...others } = options;
-  return legalizeFor(graph, resolveTarget(target), others);
+  const result = legalizeFor(graph, resolveTarget(target), others);
+  frozen(result.graph);
+  return result;
 }

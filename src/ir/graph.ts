@@ -1,10 +1,10 @@
 /**
- * The graph: plain frozen data in SSA form. Names of the model are the ids of its values.
+ * The graph: plain data in SSA form, which nobody changes. Names of the model are the ids of its values.
  *
  *   Graph ── values: id → { type, constant? }        every value: input, result or constant
  *         └─ nodes:  id of first result → { op, operands, attrs, results, loc }
  *
- * Passes match on the frozen graph and write through `passes/rewrite`; nobody mutates.
+ * Passes match on the graph and write through `passes/rewrite`.
  */
 import { assert, type Diagnostic } from '../diagnostics/index.ts';
 import type { RequantizeProfile } from '../numerics/index.ts';
@@ -95,7 +95,7 @@ export interface Unsupport {
   readonly dependsOnSizes?: boolean;
 }
 
-/** Remembers a function of a graph: it is computed when first asked for, and once. Graphs are frozen. */
+/** Remembers a function of a graph: it is computed when first asked for, and once. Nobody changes a graph. */
 export function once<T>(make: (graph: Graph) => T): (graph: Graph) => T {
   const made = new WeakMap<Graph, T>();
   return (graph) => {

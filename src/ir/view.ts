@@ -10,11 +10,15 @@ export type NodeOf<D extends AnyOp> = D extends AnyOp
   ? Node & { readonly op: D['name']; readonly attrs: AttrValues<D['attrs']> }
   : never;
 
-/** True when a node belongs to one of the operators. */
-export const isOp = <const D extends readonly AnyOp[]>(
+/** True when a node belongs to one of the operators. Compilers ask so often that a closure for each question is felt. */
+export function isOp<const D extends readonly AnyOp[]>(
   node: Pick<Node, 'op'> | undefined,
   ...declarations: D
-): node is NodeOf<D[number]> => node !== undefined && declarations.some(({ name }) => name === node.op);
+): node is NodeOf<D[number]> {
+  if (node === undefined) return false;
+  for (let i = 0; i < declarations.length; i++) if (declarations[i].name === node.op) return true;
+  return false;
+}
 
 /** A node as its declaration has it: operands and results by name, attributes by kind. */
 export type View<D extends AnyOp> = Mapped<D['operands'], { [K in keyof D['operands']]: ValueId }> & {

@@ -63,14 +63,20 @@ export const multiplier32 = (sx: number, sw: number, sy: number): number => Math
 export const multiplierByReciprocal = (sx: number, sw: number, sy: number): number =>
   Math.fround(Math.fround(sx * sw) * Math.fround(1 / sy));
 
+const multiplier64 = (sx: number, sw: number, sy: number): number => (sx * sw) / sy;
+
+/** The factor of the forms that multiply once. */
+const factorBy = (profile: RequantizeProfile): typeof multiplier64 => {
+  if (profile === 'torch-qnnpack') return multiplierByReciprocal;
+  return requantizeModes[profile].arithmetic === 'f32' ? multiplier32 : multiplier64;
+};
+
 /** The factor sx·sw/sy as a system holds it. Scales are binary32 numbers. */
 export function multiplier(sx: number, sw: number, sy: number, profile: RequantizeProfile = 'ort'): Multiplier {
   const { arithmetic } = requantizeModes[profile];
-  if (profile === 'torch-qnnpack') return { arithmetic: 'f32', factor: multiplierByReciprocal(sx, sw, sy) };
-  if (arithmetic === 'f32') return { arithmetic, factor: multiplier32(sx, sw, sy) };
-  if (arithmetic === 'f64') return { arithmetic, factor: (sx * sw) / sy };
   if (arithmetic === 'f32-two-step') return { arithmetic, first: Math.fround(sx * sw), second: Math.fround(1 / sy) };
-  return fixedMultiplier((sx * sw) / sy);
+  const factor = factorBy(profile)(sx, sw, sy);
+  return arithmetic === 'fixed' ? fixedMultiplier(factor) : { arithmetic, factor };
 }
 
 /**
@@ -84,12 +90,26 @@ export interface RequantizeFactors {
 }
 
 /** The factors sx·sw[c]/sy as a system holds them. */
-export const requantizeFactors = (
+export function requantizeFactors(
   profile: RequantizeProfile,
   sx: number,
   sw: ArrayLike<number>,
   sy: number,
-): RequantizeFactors => factorsOf(Array.from(sw, (s) => multiplier(sx, s, sy, profile)));
+): RequantizeFactors {
+  const { arithmetic } = requantizeModes[profile];
+  if (arithmetic === 'f32' || arithmetic === 'f64') {
+    const factor = factorBy(profile); // networks have tens of thousands of channels: without an object for each
+    return { dtype: arithmetic, multiplier: mapped(sw, (s) => factor(sx, s, sy)) };
+  }
+  return factorsOf(mapped(sw, (s) => multiplier(sx, s, sy, profile)));
+}
+
+/** As `Array.from`, which takes an iterator for typed arrays, and an object for each element. */
+function mapped<T>(values: ArrayLike<number>, of: (value: number) => T): T[] {
+  const all: T[] = [];
+  for (let i = 0; i < values.length; i++) all.push(of(values[i]));
+  return all;
+}
 
 /** Multipliers of one arithmetic as operands of qnn.requantize. */
 export function factorsOf(multipliers: readonly Multiplier[]): RequantizeFactors {

@@ -28,6 +28,7 @@ export { familiesFor } from './pipelines.ts';
 export { dataOf, isMover } from './qdq/moved.ts';
 export type { RemainingZeroPoint } from './remaining.ts';
 export { Algebra } from './rewrite/algebra.ts';
+export { frozen } from './rewrite/drafts.ts';
 export { applyRules, tryRule } from './rewrite/driver.ts';
 export { GraphEditor } from './rewrite/editor.ts';
 export { type Nearness, nearness } from './rewrite/nearness.ts';

@@ -8,7 +8,6 @@
  * part when they compute the same value before and now, or when one reads what the other computes and that value is only in one
  * of the graphs. So what crosses the border of a part is in both, and a part can be put back on its own.
  */
-import { enablePatches, produceWithPatches } from 'immer';
 import {
   factorsOf,
   type Graph,
@@ -25,8 +24,7 @@ import {
 } from '../ir/index.ts';
 import type { Pass } from './pass.ts';
 import { isZeroPoint } from './remaining.ts';
-
-enablePatches();
+import { produceWithPatches } from './rewrite/drafts.ts';
 
 /** True when a node is a product with a zero point that is not known to be 0. */
 function hasZeroPoint(graph: Graph, node: Node): boolean {

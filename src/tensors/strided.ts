@@ -54,10 +54,12 @@ const TILE = 32;
 function copyTiles(src: Words, s: number, dst: Words, d: number, rows: Axis, columns: Axis): void {
   for (let top = 0; top < rows.size; top += TILE)
     for (let left = 0; left < columns.size; left += TILE) {
-      const [bottom, right] = [Math.min(top + TILE, rows.size), Math.min(left + TILE, columns.size)];
+      const bottom = Math.min(top + TILE, rows.size);
+      const right = Math.min(left + TILE, columns.size);
       for (let i = top; i < bottom; i++) {
-        const [from, to] = [s + i, d + i * rows.to];
-        for (let j = left; j < right; j++) dst[to + j] = src[from + j * columns.from];
+        let from = s + i + left * columns.from;
+        const to = d + i * rows.to;
+        for (let j = left; j < right; j++, from += columns.from) dst[to + j] = src[from];
       }
     }
 }

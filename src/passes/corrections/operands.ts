@@ -120,7 +120,7 @@ export function sourceCorrectable(
     [zx !== undefined, 'the source has no zero point to correct'],
     [zw === undefined, 'the weights zero point has to go first', zw, 'recentre-weights, window-sum or split-weights'],
     [w.type.dtype === 's8', 'the weights have to be s8 first', w, 'recentre-weights'],
-    [isAny || constant(w) !== undefined, 'the weights are computed at run time', w, 'two-conv serves'],
+    [() => isAny || constant(w) !== undefined, 'the weights are computed at run time', w, 'two-conv serves'],
   );
 }
 
@@ -130,7 +130,7 @@ export function weightsCorrectable({ w, zw, constant }: ProductMatch, miss: Miss
     miss,
     [zw !== undefined || w.type.dtype === 'u8', 'the weights are s8 without a zero point already', w],
     [
-      constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
+      () => constant(w) !== undefined && (zw === undefined || constant(zw) !== undefined),
       'the weights and their zero point must be constants',
       w,
     ],

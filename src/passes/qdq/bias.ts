@@ -50,16 +50,20 @@ export function integerBias(
   }
   const { x, scale, zp } = dequantize;
   if (!isOfType(x, 's32')) return refuse(`the bias is quantized to ${x.type.dtype}, not to s32`, x);
-  const zeroPoints = graph.tensor(zp)?.data;
-  if (zp && (zeroPoints === undefined || Array.from(zeroPoints).some((z) => z !== 0)))
-    refuse('the bias has a zero point', zp);
+  if (zp && !isZero(graph.tensor(zp)?.data)) refuse('the bias has a zero point', zp);
   const integers = graph.tensor(x)?.data;
   const scales = graph.tensor(scale)?.data;
   if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
   // zero times a scale that is not finite is NaN
-  if (integers?.every((b) => b === 0) && scales.every(Number.isFinite)) return { integers };
+  if (integers && isZero(integers) && scales.every(Number.isFinite)) return { integers };
   checkScales(scales, channels, scale, refuse);
   return { integers, quantized: x };
+}
+
+function isZero(values: ArrayLike<number> | undefined): boolean {
+  if (values === undefined) return false;
+  for (let i = 0; i < values.length; i++) if (values[i] !== 0) return false;
+  return true;
 }
 
 function checkScales(scales: Float32Array, { units, count }: Channels, at: Value, refuse: Refuse): void {
@@ -67,7 +71,8 @@ function checkScales(scales: Float32Array, { units, count }: Channels, at: Value
   if (scales.length > 1 && scales.length !== count)
     refuse(`the bias has ${scales.length} scales, the result ${count} channels`, at);
   for (let o = 0; o < length; o++) {
-    const [sb, unit] = [atChannel(scales, o), atChannel(units, o)];
+    const sb = atChannel(scales, o);
+    const unit = atChannel(units, o);
     if (Math.abs(sb / unit - 1) <= SCALE_TOLERANCE) continue;
     const which = units.length === 1 ? 'sx·sw' : `sx·sw[${o}]`;
     refuse(

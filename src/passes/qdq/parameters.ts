@@ -117,12 +117,14 @@ function notDequantized(graph: GraphEditor, v: Value, role: string, refuse: Refu
 function scalesOf(graph: GraphEditor, scale: Value<'f32'>, role: string, refuse: Refuse): Float32Array {
   const constant = graph.tensor(scale);
   if (constant === undefined) return refuse(`the scale of ${role} is computed at run time`, scale);
-  const wrong = constant.data.find((s) => !(s > 0 && s < Infinity));
-  if (wrong !== undefined) refuse(`a scale of ${role} is ${wrong}, it has to be positive and finite`, scale);
-  const odd = constant.data.find((s) => s < NORMAL || s > LARGEST_SCALE);
-  if (odd !== undefined)
-    refuse(`a scale of ${role} is ${odd}: below 2^-126 floats vanish, above 2^96 their sums overflow`, scale);
-  return constant.data;
+  const { data } = constant;
+  for (let i = 0; i < data.length; i++)
+    if (!(data[i] > 0 && data[i] < Infinity))
+      refuse(`a scale of ${role} is ${data[i]}, it has to be positive and finite`, scale);
+  for (let i = 0; i < data.length; i++)
+    if (data[i] < NORMAL || data[i] > LARGEST_SCALE)
+      refuse(`a scale of ${role} is ${data[i]}: below 2^-126 floats vanish, above 2^96 their sums overflow`, scale);
+  return data;
 }
 
 /** quantize(·; scale, zp) per tensor. */

@@ -83,10 +83,11 @@ export function productAt(graph: GraphEditor, form: ProductForm, node: Node, ref
   const length = Math.max(sx.length, sw.length);
   const units = new Float64Array(length);
   for (let o = 0; o < length; o++) {
-    const [a, b] = [atChannel(sx, o), atChannel(sw, o)];
-    if (!(productScale(a, b) >= NORMAL)) refuse(`sx·sw = ${a}·${b} is not a normal binary32 number`, w.scale);
-    if (productScale(a, b) > LARGEST_SCALE)
-      refuse(`sx·sw = ${a}·${b} is above 2^96, where float sums overflow`, w.scale);
+    const a = atChannel(sx, o);
+    const b = atChannel(sw, o);
+    const scale = productScale(a, b);
+    if (!(scale >= NORMAL)) refuse(`sx·sw = ${a}·${b} is not a normal binary32 number`, w.scale);
+    if (scale > LARGEST_SCALE) refuse(`sx·sw = ${a}·${b} is above 2^96, where float sums overflow`, w.scale);
     units[o] = a * b;
   }
   const count = y[axis];
@@ -112,12 +113,20 @@ function channelsOf(form: ProductForm, node: Node, x: Source, w: Source, refuse:
   return depth;
 }
 
-const repeated = <A extends ArrayLike<number>>(values: A, times: number): Float32Array =>
-  Float32Array.from({ length: values.length * times }, (_, i) => values[i % values.length]);
+const repeated = (values: Float32Array, times: number): Float32Array => {
+  if (times === 1) return values;
+  const all = new Float32Array(values.length * times);
+  for (let i = 0; i < times; i++) all.set(values, i * values.length);
+  return all;
+};
 
 /** Each value so many times, one after the other. */
-const spread = (values: ArrayLike<number>, times: number): Float32Array =>
-  Float32Array.from({ length: values.length * times }, (_, i) => values[Math.floor(i / times)]);
+const spread = (values: ArrayLike<number>, times: number): Float32Array => {
+  if (times === 1 && values instanceof Float32Array) return values;
+  const all = new Float32Array(values.length * times);
+  for (let i = 0; i < values.length; i++) all.fill(values[i], i * times, (i + 1) * times);
+  return all;
+};
 
 /**
  * Refuses a sum that may leave int32: the float it stands for would not wrap.
@@ -185,10 +194,9 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
   requireInt32(product, bias, refuse);
   const { sx, sw } = product;
-  const beyond = product.channels.units.some(
-    (_, o) => multiplier32(atChannel(sx, o), atChannel(sw, o), y.s) === Infinity,
-  );
-  if (beyond) refuse('sx·sw/sy is beyond binary32', match.scale);
+  for (let o = 0; o < product.channels.units.length; o++)
+    if (multiplier32(atChannel(sx, o), atChannel(sw, o), y.s) === Infinity)
+      refuse('sx·sw/sy is beyond binary32', match.scale);
   return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
 }
 
@@ -251,7 +259,10 @@ function emitShift(
   return a.mul(taps, a.s32(spread(zeros, depth), [zeros.length * depth, ...tail]));
 }
 
-const isUniform = (values: ArrayLike<number>): boolean => Array.from(values).every((value) => value === values[0]);
+function isUniform(values: ArrayLike<number>): boolean {
+  for (let i = 1; i < values.length; i++) if (values[i] !== values[0]) return false;
+  return true;
+}
 
 /**
  * The source zero point as an operand: the first one when there are several, since emitShift corrects the differences.
@@ -269,7 +280,7 @@ function zeroPointOperand(
 ): Value<ByteType> | undefined {
   if (zp === undefined || isZero(zeroPoints)) return undefined;
   if (one) return scalarZeroPoint(a, zp, x.type.dtype);
-  return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(zeroPoints, repeats)));
+  return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(Float32Array.from(zeroPoints), repeats)));
 }
 
 function isZero(values: ArrayLike<number>): boolean {

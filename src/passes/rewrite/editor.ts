@@ -1,10 +1,10 @@
 /**
- * Edits a frozen graph. Edits are kept beside the graph, so that an editor costs only its changes; reads see them at
+ * Edits a graph. Edits are kept beside the graph, so that an editor costs only its changes; reads see them at
  * once. They reach immer in one `produceWithPatches` at the end (a recipe per rewrite would be a hundred times slower),
  * so that a pass yields its next graph, the patches to replay or undo it, and the events that name the rule of each
  * change.
  */
-import { enablePatches, type Patch, produceWithPatches } from 'immer';
+import type { Patch } from 'immer';
 import { assert } from '../../diagnostics/index.ts';
 import {
   type AnyOp,
@@ -33,8 +33,7 @@ import {
   type ValueView,
   valueIdsOf,
 } from '../../ir/index.ts';
-
-enablePatches();
+import { produceWithPatches } from './drafts.ts';
 
 /** One application of a rule: the removed nodes and the new ones. */
 export interface RewriteEvent {
