@@ -4,8 +4,9 @@
  *   Σ coefficient · (a product of one source with one tensor of weights)  +  Σ a vector along one axis  +  a number
  *
  * all modulo 2^32. Equal forms are equal for all sources, and for all sizes: nothing is evaluated. A source x − z becomes
- * two products, of x and of 1 (which pads cut off like x), so a zero point ends up in a coefficient. A window sum times a
- * number for each filter is a product with that number in the place of every weight, and goes into other weights:
+ * two products, of x and of 1 (which pads cut off like x), so a zero point ends up in a coefficient; one that the run computes is
+ * a source of its own, which has the same number everywhere. A window sum times a number for each filter is a product with that
+ * number in the place of every weight, and goes into other weights:
  *
  *   conv(x, w) − z[o]·conv(x, 1) = conv(x, w − z[o])
  *
@@ -84,6 +85,12 @@ interface Source {
   /** The pads of the spatial axes, in the order of convolutions. */
   readonly pads?: readonly number[];
   readonly outside?: number;
+}
+
+/** A zero point: a known number, and perhaps one of the run that is added to it. */
+interface Zero {
+  readonly number: number;
+  readonly leaf?: ValueId;
 }
 
 /** The subject of a form: a graph, and the compared value or accumulator of a fused operator. */
@@ -276,6 +283,14 @@ class Forms {
     return { ...source, pads: [...pads.slice(2, rank), ...pads.slice(rank + 2)], outside };
   }
 
+  #zero(id: ValueId): Zero | undefined {
+    const number = this.#scalar(id);
+    if (number !== undefined) return { number };
+    if (!this.#shape(id).every((size) => size === 1)) return undefined;
+    const source = this.#source(id);
+    return source && { number: source.shift, leaf: source.leaf };
+  }
+
   /** Sums of windows, with or without a constant, times a number for each filter. */
   #spread(sums: ValueId, numbers: ValueId, shape: Shape): Form | undefined {
     const node = this.#producer(sums);
@@ -316,12 +331,12 @@ class Forms {
   }
 
   /**
-   * Σ (x − zx)·(w − zw) of known weights and scalar zx; of other weights, and of as many result channels as `shape` has,
+   * Σ (x − zx)·(w − zw) of known weights and one zx for all; of other weights, and of as many result channels as `shape` has,
    * where they are given.
    */
   #product(node: Node, given?: Filters, shape = this.#shape(node.id)): Form | undefined {
     const { x, w, zx: zero, zw, sourceZeroPoint } = multiplied(node);
-    const zx = zero ? this.#scalar(zero) : sourceZeroPoint;
+    const zx = zero ? this.#zero(zero) : { number: sourceZeroPoint };
     const zeros = constantOf(this.#side.graph, zw);
     const [source, known] = [this.#source(x), constantOf(this.#side.graph, w)];
     if (source === undefined || known === undefined || zx === undefined) return undefined;
@@ -337,15 +352,16 @@ class Forms {
       [kind, strides, cut, dilations, group, outputPadding, this.#shape(from), shape].join(' ');
     const sums = this.#sumsOf(node, known);
     const own = placeOf(source.leaf, source.pads ?? pads);
-    const inside = source.shift - zx;
-    const outside = (source.outside ?? zx) - zx;
-    // Σ (x + inside)·w over the taps inside, plus Σ outside·w over the taps in the pads: all taps less those inside.
+    const inside = source.shift - zx.number;
+    const outside = (source.outside ?? zx.number) - zx.number;
+    const all = isPadded ? placeOf(x, pads) : own;
+    // Σ (x + inside)·w over the taps inside, plus Σ outside·w over the taps in the pads: all taps less those inside; less a zero point
+    // of the run, which is not taken from the pads of the product itself
     const products: Product[] = [
       { coefficient: 1, place: `${own} %${source.leaf}`, layout, weights },
       { coefficient: inside - outside, place: `${own} 1`, layout, weights, ...(sums && !isPadded && { sums }) },
-      ...(isPadded
-        ? [{ coefficient: outside, place: `${placeOf(x, pads)} 1`, layout, weights, ...(sums && { sums }) }]
-        : []),
+      ...(isPadded ? [{ coefficient: outside, place: `${all} 1`, layout, weights, ...(sums && { sums }) }] : []),
+      ...(zx.leaf === undefined ? [] : [{ coefficient: -1, place: `${all} everywhere %${zx.leaf}`, layout, weights }]),
     ];
     return { ...empty, products: new Map(products.map((product) => [keyOf(product), product])) };
   }

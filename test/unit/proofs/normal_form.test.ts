@@ -14,13 +14,15 @@ const w = tensor('s8', [1, -2, 3, 4, 5, -6], [2, 3, 1, 1]);
 const matrix = tensor('s8', [1, -2, 3, 4, 5, -6], [3, 2]);
 const attrs = (pad = 0) => ({ strides: [1, 1], pads: [pad, pad, pad, pad], dilations: [1, 1], group: 1 });
 
-type Build = (b: GraphBuilder, x: Value<'u8'>) => Value;
+/** `z` and `other`: single numbers that the run computes. */
+type Build = (b: GraphBuilder, x: Value<'u8'>, z: Value<'u8'>, other: Value<'u8'>) => Value;
 
 /** True when both have the same form. The weights are one object, as in a pool that graphs share. */
 function same(before: Build, after: Build, shape: readonly (number | string)[] = [1, 3, 4, 4]): boolean {
   const graphs = [before, after].map((build): Graph => {
     const b = new GraphBuilder();
-    return b.finish([build(b, b.input('x', 'u8', shape))]);
+    const [x, z, other] = [b.input('x', 'u8', shape), b.input('z', 'u8', []), b.input('other', 'u8', [1])];
+    return b.finish([build(b, x, z, other)]);
   });
   const sides = graphs.map((graph) => ({ graph, root: graph.nodes[graph.outputs[0] as ValueId], sum: undefined }));
   return sameForms(sides, new Weights()) !== undefined;
@@ -69,6 +71,67 @@ describe('convolutions', () => {
       };
     expect(same(quantized(10, 1), recentred(-118))).toBe(true);
     expect(same(quantized(10, 1), recentred(-117))).toBe(false);
+  });
+
+  describe('whose zero point the run computes', () => {
+    const dynamic =
+      (pad = 0, zw?: readonly number[]): Build =>
+      (b, x, z) => {
+        const zero = zw && { zw: b.constant(tensor('s8', zw)) };
+        return b.emit(qnnConv, { x, w: b.constant(w), zx: z, ...zero }, attrs(pad));
+      };
+
+    it('may lose a zero point of the weights that is 0', () => {
+      for (const pad of [0, 1]) {
+        expect(same(dynamic(pad, [0, 0]), dynamic(pad))).toBe(true);
+        expect(same(dynamic(pad, [0, 0]), dynamic(pad), ['N', 3, 'H', 'W'])).toBe(true);
+        expect(same(dynamic(pad, [0, 1]), dynamic(pad))).toBe(false);
+        expect(same(dynamic(pad), dynamic(1 - pad))).toBe(false);
+        expect(same(dynamic(pad), quantized(0, pad))).toBe(false);
+      }
+    });
+
+    it('has this one and no other', () => {
+      const another: Build = (b, x, _, other) => b.emit(qnnConv, { x, w: b.constant(w), zx: other }, attrs());
+      expect(same(another, another)).toBe(true);
+      expect(same(dynamic(), another)).toBe(false);
+    });
+
+    it('is recentred with its source', () => {
+      const recentred =
+        (isBoth: boolean): Build =>
+        (b, x, z, other) => {
+          const [moved, zero] = [x, isBoth ? z : other].map(
+            (v) => b.emit(nnRecentre, { x: v }, { to: 's8' }) as Value<'s8'>,
+          );
+          return b.emit(qnnConv, { x: moved, zx: zero, w: b.constant(w) }, attrs(1));
+        };
+      expect(same(dynamic(1), recentred(true))).toBe(true);
+      expect(same(dynamic(1), recentred(false))).toBe(false);
+    });
+
+    it('is not taken from pads of its own number', () => {
+      const padded =
+        (filler: number, pads: readonly number[]): Build =>
+        (b, x, z) => {
+          const source = b.emit(nnPad, { x, value: b.scalar('u8', filler) }, { pads }) as Value<'u8'>;
+          return b.emit(qnnConv, { x: source, w: b.constant(w), zx: z }, attrs());
+        };
+      const around = [0, 0, 1, 1, 0, 0, 1, 1];
+      expect(same(padded(7, around), padded(7, around))).toBe(true);
+      expect(same(padded(7, around), padded(8, around))).toBe(false);
+      expect(same(padded(7, around), dynamic(1))).toBe(false);
+      expect(same(padded(0, around), dynamic(1))).toBe(false);
+      expect(
+        same(
+          padded(
+            7,
+            around.map(() => 0),
+          ),
+          dynamic(),
+        ),
+      ).toBe(true);
+    });
   });
 
   it('a source may be padded by hand', () => {
