@@ -46,7 +46,14 @@ export * from './requantization.ts';
 export { type GraphReader, type RoundingTail, readerOf, roundingTail } from './rounding_tail.ts';
 export * from './specialize.ts';
 export * from './sum_chain.ts';
-export { type Elements, elementsAfter, isFollowed, type KnownElements } from './symbolic.ts';
+export {
+  type Elements,
+  elementsAfter,
+  elementsDecided,
+  isFollowed,
+  type KnownElements,
+  roundedQuotient,
+} from './symbolic.ts';
 export * from './types.ts';
 export * from './verify.ts';
 export * from './view.ts';

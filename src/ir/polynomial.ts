@@ -57,7 +57,7 @@ export const dimOf = (p: Polynomial): Dim => numberOf(p) ?? textOf(p);
 
 const symbol = (text: string): Polynomial => new Map([[text, 1]]);
 
-function combined(a: Polynomial, b: Polynomial, factor: number): Polynomial {
+function combined(a: Polynomial, b: Polynomial, factor: number): Map<string, number> {
   const sum = new Map(a);
   for (const [key, coefficient] of b) {
     const total = (sum.get(key) ?? 0) + factor * coefficient;
@@ -124,12 +124,8 @@ const greatestCommonDivisor = (a: number, b: number): number =>
 
 /** Divides term by term: multiples of the divisor exactly, the rest as a quotient. */
 function divideBySymbols(a: Polynomial, b: Polynomial): Polynomial {
-  const [[key, coefficient], ...others] = [...b];
-  if (others.length > 0) {
-    const times = (a.get(key) ?? 0) / coefficient;
-    if (times !== 0 && Number.isInteger(times) && combined(a, b, -times).size === 0) return constantOf(times);
-    return quotient(a, b);
-  }
+  if (b.size > 1) return exactQuotient(a, b) ?? quotient(a, b);
+  const [[key, coefficient]] = b;
   const whole = new Map<string, number>();
   const rest = new Map<string, number>();
   for (const [term, c] of a) {
@@ -138,6 +134,32 @@ function divideBySymbols(a: Polynomial, b: Polynomial): Polynomial {
     else rest.set(term, c);
   }
   return rest.size === 0 ? whole : add(whole, quotient(rest, b));
+}
+
+/** a / b where b divides a, by long division; undefined elsewhere. */
+function exactQuotient(a: Polynomial, b: Polynomial): Polynomial | undefined {
+  if (a.size * b.size > MOST_TERMS) return undefined;
+  const [lead, divisor] = leadingTerm(b);
+  const result = new Map<string, number>();
+  for (let rest = a, steps = 0; rest.size > 0; steps++) {
+    const [term, coefficient] = leadingTerm(rest);
+    const left = without(atomsIn(term), atomsIn(lead));
+    if (left === undefined || coefficient % divisor !== 0 || steps >= MOST_TERMS) return undefined;
+    const times = new Map([[keyOf(left), coefficient / divisor]]);
+    result.set(keyOf(left), coefficient / divisor);
+    rest = subtract(rest, multiply(times, b));
+  }
+  return result;
+}
+
+/** The term that comes first by degree, then by the powers of atoms in their order: an order that products keep. */
+const leadingTerm = (p: Polynomial): readonly [string, number] =>
+  [...p].reduce((first, term) => (comesBefore(atomsIn(term[0]), atomsIn(first[0])) ? term : first));
+
+function comesBefore(a: readonly string[], b: readonly string[]): boolean {
+  if (a.length !== b.length) return a.length > b.length;
+  const at = a.findIndex((part, i) => part !== b[i]);
+  return at >= 0 && a[at] < b[at];
 }
 
 /** The list without each of `removed`, undefined where one of them is not in it. */
@@ -203,10 +225,17 @@ function bound(p: Polynomial, depth: number): number {
   }
   if (Number.isNaN(least)) least = Number.NEGATIVE_INFINITY;
   if (depth > 2) return least;
-  // −min(a, b) is at least −a, and max(a, b) at least a
+  // −min(a, b) is at least −a, and max(a, b) at least a; ⌊a/b⌋ is at most a/b, and at least (a − b + 1)/b
   let best = least;
   for (const [key, coefficient] of p) {
     const made = atomOf(key);
+    const below = made.kind === 'quotient' ? (numberOf(made.below) ?? 0) : 0;
+    if (made.kind === 'quotient' && below > 0) {
+      const rest = combined(new Map(), p, below);
+      rest.delete(key);
+      const nearest = coefficient < 0 ? made.above : add(made.above, constantOf(1 - below));
+      best = Math.max(best, Math.ceil(bound(combined(rest, nearest, coefficient), depth + 1) / below));
+    }
     if (made.kind !== 'call' || made.name !== (coefficient < 0 ? 'min' : 'max')) continue;
     const rest = new Map(p);
     rest.delete(key);

@@ -4,12 +4,13 @@
  */
 
 import { type DType, type ITensor, isFloat, isInteger, sizeOf, tensor } from '../tensors/index.ts';
-import { addDims, canonicalDim, divDims, leastOf, maxDims, minDims, mulDims, subDims } from './dims.ts';
+import { addDims, canonicalDim, ceilDims, divDims, leastOf, maxDims, minDims, mulDims, subDims } from './dims.ts';
 import type { Node } from './graph.ts';
 import { evaluateNode } from './interpret.ts';
 import { broadcastTo } from './ops/broadcast.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
-import { nnDiv } from './ops/nn_elementwise_binary.op.ts';
+import { nnDiv, nnMod, nnMul } from './ops/nn_elementwise_binary.op.ts';
+import { nnCeil, nnFloor } from './ops/nn_elementwise_unary.op.ts';
 import { type Dim, isStatic, type Shape, type TensorType } from './types.ts';
 import { byOp, isOp } from './view.ts';
 
@@ -50,11 +51,15 @@ const comparison =
 const atLeast = (a: Dim, b: Dim): Dim | undefined => (leastOf(subDims(a, b)) >= 0 ? 1 : undefined);
 const negated = (truth: Dim | undefined): Dim | undefined => (truth === undefined ? undefined : 1 - Number(truth));
 
-/** Division goes towards zero in the graph and down here: the same where nothing is negative. */
+/** Division goes towards zero in the graph and down here: the same where nothing is negative, and where nothing is left. */
 const quotient: OnElements = (a, b) => {
   if (typeof a === 'number' && typeof b === 'number') return b === 0 ? undefined : Math.trunc(a / b) + 0;
-  return leastOf(a) >= 0 && leastOf(b) >= 1 ? divDims(a, b) : undefined;
+  const down = divDims(a, b);
+  return (leastOf(a) >= 0 && leastOf(b) >= 1) || canonicalDim(mulDims(b, down)) === canonicalDim(a) ? down : undefined;
 };
+
+/** a − b·⌊a / b⌋, which has the sign of b. */
+const remainder: OnElements = (a, b) => (leastOf(b) >= 1 ? subDims(a, mulDims(b, divDims(a, b))) : undefined);
 
 const truth = (f: (a: boolean, b: boolean) => boolean): OnElements => {
   return (a, b) => (typeof a === 'number' && typeof b === 'number' ? Number(f(a !== 0, b !== 0)) : undefined);
@@ -67,10 +72,7 @@ const elementwiseOf = byOp<OnElements>({
   nnSub: subDims,
   nnMul: mulDims,
   nnDiv: quotient,
-  nnMod: (a, b) => {
-    const q = leastOf(a) >= 0 && leastOf(b) >= 1 ? divDims(a, b) : undefined;
-    return q === undefined ? undefined : subDims(a, mulDims(b, q));
-  },
+  nnMod: remainder,
   nnMin: minDims,
   nnMax: maxDims,
   nnNeg: (a) => subDims(0, a),
@@ -143,10 +145,57 @@ export function elementsAfter(
   const reduction = reductionOf(node);
   if (reduction) return reduced(reduction, present[0], shape, node.attrs.axes as readonly number[]);
   const elementwise = elementwiseOf(node);
+  if (isOp(node, nnMod) && node.attrs.fmod && !present[0].elements.every((e) => leastOf(e) >= 0)) return undefined;
   if (!elementwise || present.some(isFractional)) return undefined;
   if (isOp(node, nnDiv) && isFloat(present[0].dtype)) return undefined; // a fraction, mostly
   return onElements(elementwise, present, shape);
 }
+
+/** The truth value of an operand that decides the result whatever the other one is. */
+const decidesOf = byOp<number>({ nnAnd: 0, nnOr: 1 });
+
+/** The elements of a result that one operand decides, of which alone the elements are known. */
+export function elementsDecided(
+  node: Pick<Node, 'op'>,
+  { elements }: KnownElements,
+  type: TensorType,
+): Elements | undefined {
+  const decides = decidesOf(node);
+  if (decides === undefined || !isFollowed(type) || elements.some((e) => e !== decides)) return undefined;
+  return Array(sizeOf(type.shape as readonly number[])).fill(decides);
+}
+
+/**
+ * The elements of ⌊a / b⌋, ⌈a / b⌉, or a / b without its fraction: floats of sizes that a rounding makes whole again. They are exact up to
+ * 2²⁴, as sizes in binary32 are.
+ *
+ * @param node the rounding
+ * @param quotient the node whose result it rounds
+ * @param type the type of the result
+ */
+export function roundedQuotient(
+  node: Pick<Node, 'op' | 'attrs'>,
+  quotient: Pick<Node, 'op'>,
+  operands: readonly KnownElements[],
+  type: TensorType,
+): Elements | undefined {
+  const isUp = isOp(node, nnCeil);
+  const isDown = isOp(node, nnFloor) || (isOp(node, nnCast) && /^s(32|64)$/.test(node.attrs.to as string));
+  const by = isOp(quotient, nnDiv) ? (b: number) => b : isOp(quotient, nnMul) ? powerBelow : undefined;
+  if (!(isUp || isDown) || by === undefined || !isFollowed(type) || !isFloat(operands[0].dtype)) return undefined;
+  const rounded: OnElements = (a, b) => {
+    const divisor = typeof b === 'number' ? by(b) : undefined;
+    const isWhole = typeof a !== 'number' || Number.isInteger(a);
+    if (divisor === undefined || !isWhole || !Number.isInteger(divisor) || divisor < 1) return undefined;
+    if (isUp) return ceilDims(a, divisor);
+    return isOp(node, nnFloor) || leastOf(a) >= 0 ? divDims(a, divisor) : undefined;
+  };
+  return onElements(rounded, operands, type.shape as readonly number[]);
+}
+
+/** The n of a factor 1/n, where n is a power of two: products with others are rounded. */
+const powerBelow = (factor: number): number | undefined =>
+  Number.isInteger(Math.log2(factor)) ? 1 / factor : undefined;
 
 const isFractional = ({ elements }: KnownElements): boolean =>
   elements.some((e) => typeof e === 'number' && !Number.isInteger(e));

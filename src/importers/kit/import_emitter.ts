@@ -3,12 +3,15 @@
 import { type Code, fail, type Location, UnskewError } from '../../diagnostics/index.ts';
 import {
   type AnyOp,
+  type AnyValue,
   type ConstantPool,
   type Elements,
   type Emitter,
   elementsAfter,
+  elementsDecided,
   evaluateNode,
   type GivenAttrs,
+  isComputable,
   isFollowed,
   isOp,
   isStatic,
@@ -23,6 +26,7 @@ import {
   opOf,
   qnnBlockDequantize,
   qnnDequantize,
+  roundedQuotient,
   type Shape,
   type TensorType,
   type Value,
@@ -66,6 +70,8 @@ export interface Journal {
   /** The known elements of a value that is not a constant. */
   elementsOf(id: ValueId): Elements | undefined;
   know(id: ValueId, elements: Elements): void;
+  /** The node whose first result a value is. */
+  makerOf?(id: ValueId): Node | undefined;
   /** The unrounded values of a 16-bit float, when they matter. */
   wideOf?(id: ValueId): Wide | undefined;
   knowWide?(id: ValueId, wide: Wide): void;
@@ -310,6 +316,30 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
     const node = this.scope.latest;
     if (isOp(node, nnShape)) return operands[0]?.type.shape;
     if (!isFollowed(type)) return undefined;
+    const known = this.#known(operands);
+    if (known) return elementsAfter(node, known, type);
+    for (const operand of operands) {
+      const [one] = this.#known([operand]) ?? [];
+      const decided = one && elementsDecided(node, one, type);
+      if (decided) return decided;
+    }
+    const [x] = operands;
+    const quotient = x ? this.scope.makerOf?.(x.id) : undefined;
+    const parts = this.#known(quotient?.operands.map((id) => this.#valueOf(id)) ?? []);
+    return (
+      quotient &&
+      parts &&
+      roundedQuotient(
+        node,
+        quotient,
+        parts.filter((part) => part !== null),
+        type,
+      )
+    );
+  }
+
+  /** Undefined where the elements of one are not known. */
+  #known(operands: readonly (Value | null)[]): readonly (KnownElements | null)[] | undefined {
     const known: (KnownElements | null)[] = [];
     for (const operand of operands) {
       const elements = operand && this.elementsOf(operand);
@@ -321,7 +351,13 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
       if (elements === undefined || !isStatic(shape)) return undefined;
       known.push({ dtype, shape, elements });
     }
-    return elementsAfter(node, known, type);
+    return known;
+  }
+
+  #valueOf(id: ValueId | null): Value | null {
+    const type = id ? this.scope.info(id)?.type : undefined;
+    const value: AnyValue | null = id && type ? { id, type } : null;
+    return value && isComputable(value) ? value : null;
   }
 }
 

@@ -12,13 +12,16 @@ import {
   Emitter,
   type GivenAttrs,
   type Graph,
+  isOp,
   keysOf,
   type Loc,
   type Node,
   type NodeId,
   type Origin,
+  opaqueOp,
   type Sink,
   sizesRead,
+  symbolsIn,
   type TensorType,
   type Value,
   type ValueId,
@@ -118,6 +121,30 @@ export class Scope {
 
   elementsOf(id: ValueId): Elements | undefined {
     return this.#journal.elements.get(id) ?? this.elements.get(id);
+  }
+
+  /** The node whose first result a value is. */
+  makerOf(id: ValueId): Node | undefined {
+    return this.#journal.nodes.find(({ results }) => results[0] === id) ?? this.nodes[id];
+  }
+
+  /** True where constants and the sizes of inputs decide the elements of a value. */
+  isOfSizes(id: ValueId): boolean {
+    const seen = new Map<ValueId, boolean>();
+    const isOf = (value: ValueId): boolean => {
+      const known = seen.get(value);
+      if (known !== undefined) return known;
+      const elements = this.elementsOf(value);
+      const maker = this.makerOf(value);
+      const operands = maker?.operands.filter((operand) => operand !== null) ?? [];
+      const result = elements
+        ? elements.flatMap(symbolsIn).every(isDeclared)
+        : this.info(value)?.constant !== undefined ||
+          (maker !== undefined && operands.length > 0 && !isOp(maker, opaqueOp) && operands.every(isOf));
+      seen.set(value, result);
+      return result;
+    };
+    return isOf(id);
   }
 
   /** Records the unrounded values of a 16-bit float. */
@@ -244,5 +271,8 @@ export class Scope {
     return name;
   }
 }
+
+/** False for a symbol of `openSymbol`. */
+const isDeclared = (symbol: string): boolean => !symbol.includes('.');
 
 const empty = (): Journal => ({ values: new Map(), nodes: [], elements: new Map(), wide: new Map() });

@@ -154,7 +154,7 @@ export class NodeContext extends ImportEmitter<Scope> {
 
   /** Sizes or positions from an operand: numbers, or expressions in the sizes of the inputs. */
   sizes(value: Value, name: string): Elements {
-    return this.elementsOf(value) ?? this.unsupported(`'${name}' is computed while the model runs`);
+    return this.elementsOf(value) ?? this.notKnown(value, name);
   }
 
   /** The same for an optional operand. */
@@ -167,7 +167,13 @@ export class NodeContext extends ImportEmitter<Scope> {
   integers(value: Value, name: string): readonly number[] {
     const elements = this.elementsOf(value);
     if (elements && isStatic(elements)) return elements;
-    throw new Unsupported(`'${name}' is computed while the model runs`);
+    return this.notKnown(value, name);
+  }
+
+  /** @throws Unsupported for an operand that has to be known; it may be where the sizes of inputs are */
+  notKnown(value: Value, name: string): never {
+    const dependsOnSizes = this.scope.isOfSizes(value.id);
+    throw new Unsupported(`'${name}' is computed while the model runs`, { dependsOnSizes });
   }
 
   /** The same for an optional operand. */
@@ -189,7 +195,7 @@ export class NodeContext extends ImportEmitter<Scope> {
 
   #scalarOf(value: Value, name: string): number {
     const constant = this.constantOf(value);
-    if (constant === undefined) throw new Unsupported(`'${name}' is computed while the model runs`);
+    if (constant === undefined) return this.notKnown(value, name);
     if (constant.data.length !== 1)
       this.refuse(`'${name}' should have one element, but is ${formatType(value.type)}`, 'U2004', { input: name });
     const element = Number(constant.data[0]);

@@ -70,6 +70,16 @@ describe('dimensions', () => {
     );
   });
 
+  it('tell that a remainder is not negative, and that a multiple of a product is', () => {
+    const rest = subDims('H', mulDims(4, divDims('H', 4)));
+    const more = subDims(subDims(4, rest), mulDims(4, divDims(subDims(4, rest), 4)));
+    expect([rest, more, addDims('H', more)].map(leastOf)).toEqual([0, 0, 1]);
+    const padded = divDims(addDims('H', more), 4);
+    const windows = mulDims(mulDims(padded, subDims('W', divDims('W', 3))), 'batch.size');
+    expect(divDims(windows, mulDims(padded, subDims('W', divDims('W', 3))))).toBe('batch.size');
+    expect(divDims(mulDims(addDims('H', 2), subDims('H', 2)), addDims('H', 2))).toBe(subDims('H', 2));
+  });
+
   it('read back from their text as they are', () => {
     fc.assert(
       fc.property(tree, (t) => {

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { addDims, bindDim, divDims, maxDims, mulDims, subDims } from '../../../src/ir/dims.ts';
 import { evaluateNode } from '../../../src/ir/interpret.ts';
 import type { OpName } from '../../../src/ir/op_table.ts';
-import { elementsAfter, type KnownElements } from '../../../src/ir/symbolic.ts';
+import { elementsAfter, elementsDecided, type KnownElements, roundedQuotient } from '../../../src/ir/symbolic.ts';
 import type { Dim } from '../../../src/ir/types.ts';
 import type { DType } from '../../../src/tensors/dtype.ts';
 import { type ITensor, numbersOf, sizeOf, tensor } from '../../../src/tensors/tensor.ts';
@@ -125,12 +125,53 @@ describe('elements that are sizes', () => {
     },
   );
 
+  it.each([
+    ['nn.ceil', 'nn.div', 3],
+    ['nn.floor', 'nn.div', 4],
+    ['nn.cast', 'nn.div', 7],
+    ['nn.ceil', 'nn.mul', 0.25],
+    ['nn.floor', 'nn.mul', 0.5],
+  ] as const)('%s of a quotient by %s with %d: binding symbols and evaluating commute', (op, by, factor) => {
+    const attrs: Readonly<Record<string, string>> = op === 'nn.cast' ? { to: 's64' } : {};
+    const dtype = op === 'nn.cast' ? 's64' : 'f32';
+    const vector = (elements: readonly Dim[]): KnownElements => ({ dtype: 'f32', shape: [2], elements });
+    let known = 0;
+    fc.assert(
+      fc.property(fc.array(dim, { minLength: 2, maxLength: 2 }), bindings, (list, bound) => {
+        const [node, quotient] = [
+          { op, attrs, loc: {} },
+          { op: by, attrs: {}, loc: {} },
+        ];
+        const after = roundedQuotient(node, quotient, [vector(list), vector([factor, factor])], { dtype, shape: [2] });
+        if (after === undefined) return;
+        known++;
+        const values = list.map((d) => Number(bindDim(d, bound)));
+        const parts = evaluateNode(quotient, [tensor('f32', values, [2]), tensor('f32', [factor, factor], [2])]);
+        const [evaluated] = evaluateNode(node, parts);
+        expect(after.map((d) => Number(bindDim(d, bound)))).toEqual(numbersOf(evaluated).map((x) => x + 0));
+      }),
+    );
+    expect(known).toBeGreaterThan(0);
+  });
+
   it('are not followed through operators that depend on the sizes', () => {
     const vector = (...elements: Dim[]): KnownElements => ({ dtype: 's64', shape: [elements.length], elements });
     const followed = (op: OpName, ...operands: KnownElements[]) =>
       elementsAfter({ op, attrs: {}, loc: {} }, operands, { dtype: op === 'nn.equal' ? 'bool' : 's64', shape: [1] });
     expect(followed('nn.equal', vector('N'), vector(3))).toBeUndefined();
     expect(followed('nn.equal', vector('N'), vector(-1))).toEqual([0]);
+    expect(followed('nn.mod', vector(subDims('N', 5)), vector('S'))).toEqual([
+      subDims(subDims('N', 5), mulDims('S', divDims(subDims('N', 5), 'S'))),
+    ]);
+    const truths = { dtype: 'bool', shape: [2] } as const;
+    const [no, yes]: KnownElements[] = [{ ...truths, elements: [0, 0] }, { ...truths, elements: [1, 1] }]; // biome-ignore format: a pair
+    expect(elementsDecided({ op: 'nn.and' }, no, truths)).toEqual([0, 0]);
+    expect(elementsDecided({ op: 'nn.or' }, yes, truths)).toEqual([1, 1]);
+    expect(elementsDecided({ op: 'nn.and' }, yes, truths)).toBeUndefined();
+    const third = [{ ...vector('N'), dtype: 'f32' } as const, { ...vector(1 / 3), dtype: 'f32' } as const];
+    const type = { dtype: 'f32', shape: [1] } as const;
+    expect(roundedQuotient({ op: 'nn.ceil', attrs: {} }, { op: 'nn.mul' }, third, type)).toBeUndefined();
+    expect(roundedQuotient({ op: 'nn.round', attrs: {} }, { op: 'nn.div' }, third, type)).toBeUndefined();
     expect(followed('nn.div', vector(subDims('N', 5)), vector(2))).toBeUndefined();
     expect(followed('nn.mul', { ...vector('N'), dtype: 'f32' }, { ...vector(0.5), dtype: 'f32' })).toBeUndefined();
   });

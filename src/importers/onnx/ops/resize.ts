@@ -24,7 +24,7 @@ interface Target {
 function constants(ctx: NodeContext, name: string): readonly number[] | undefined {
   const value = ctx.find(name);
   if (value === undefined) return undefined;
-  const constant = ctx.constantOf(value) ?? ctx.unsupported(`'${name}' is computed while the model runs`);
+  const constant = ctx.constantOf(value) ?? ctx.notKnown(value, name);
   return constant.data.length === 0 ? undefined : numbersOf(constant);
 }
 
@@ -88,7 +88,7 @@ function resize(ctx: NodeContext): Value {
     .map((axis) => ctx.axis(axis, rank, 'axes'));
   const given = constants(ctx, 'scales');
   const sizes = ctx.find('sizes');
-  const elements = sizes && (ctx.elementsOf(sizes) ?? ctx.unsupported("'sizes' is computed while the model runs"));
+  const elements = sizes && ctx.sizes(sizes, 'sizes');
   const entries = given ?? elements;
   if (entries?.length !== axes.length)
     return ctx.refuse(
