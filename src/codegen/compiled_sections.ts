@@ -5,7 +5,7 @@ import { platform } from '../platform/index.ts';
 import { COMPILED_NAME } from './compiled_name.ts';
 import type { TargetDescription } from './targets.ts';
 
-export const MAGIC = [...COMPILED_NAME, 3] as const;
+export const MAGIC = [...COMPILED_NAME, 4] as const;
 export const VERSION = MAGIC.length - 1;
 export const CHECKED = MAGIC.length + 4;
 export const PREFIX = CHECKED + 4;

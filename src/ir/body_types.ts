@@ -3,7 +3,6 @@
  * types may follow than those that it wrote there.
  */
 import type { Diagnostic } from '../diagnostics/index.ts';
-import { openSize } from './dims.ts';
 import type { Graph, Node } from './graph.ts';
 import { controlIf, controlLoop, controlRefuse } from './ops/control_ops.ts';
 import { parseType } from './parse_type.ts';
@@ -92,7 +91,7 @@ const TURNS = 'turns';
 
 /** A size that only the run tells, as a symbol that no other value has. */
 const openDim = (id: ValueId, axis: number): Dim =>
-  openSize(`of.${Array.from(id, (letter) => letter.codePointAt(0)?.toString(16)).join('_')}.${axis}`);
+  `of.${Array.from(id, (letter) => letter.codePointAt(0)?.toString(16)).join('_')}.${axis}`;
 
 /** A body in whose place an error stands; it is none to have it where it does not run. */
 export function refusedBody(body: Graph, inputs: ReadonlyMap<ValueId, TensorType>, fault: Diagnostic): Graph {

@@ -2,7 +2,7 @@
  * Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression; equal ones have one
  * text.
  */
-import { add, call, dimOf, divide, lowerBound, multiply, polynomialOf, subtract } from './polynomial.ts';
+import { add, call, dimFunctions, dimOf, divide, lowerBound, multiply, polynomialOf, subtract } from './polynomial.ts';
 import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';
 
@@ -28,14 +28,13 @@ export const divDims = operation((a, b) => Math.floor(a / b), divide);
 /** The larger of two sizes. */
 export const maxDims = operation(Math.max, (a, b) => call('max', a, b));
 export const minDims = operation(Math.min, (a, b) => call('min', a, b));
+/** The size to which two sizes broadcast that are the same, or of which one is 1. */
+export const broadcastDims = operation(dimFunctions.broadcast, (a, b) => call('broadcast', a, b));
 /** A position that counts from the end of an axis where it is negative. */
 export const wrapDims = operation(
   (a, b) => (a < 0 ? a + b : a),
   (a, b) => call('wrap', a, b),
 );
-
-/** The size that only a run knows, of which a symbol is 1 more: see open_sizes.ts. */
-export const openSize = (symbol: string): Dim => subDims(symbol, 1);
 
 /** ⌈a / b⌉ for a positive b. */
 export const ceilDims = (a: Dim, b: Dim): Dim => divDims(addDims(a, subDims(b, 1)), b);
@@ -47,7 +46,7 @@ export function scaledDim(a: Dim, scale: number): Dim | undefined {
   return parts && divDims(mulDims(a, scale * parts), parts);
 }
 
-/** A number that the dimension is never below, a symbol being at least 1; −Infinity where none is seen. */
+/** A number that the dimension is never below, a symbol being at least 0; −Infinity where none is seen. */
 export const leastOf = (dim: Dim): number => (typeof dim === 'number' ? dim : lowerBound(polynomialOf(dim)));
 
 /** The one spelling of an expression. */

@@ -1,6 +1,6 @@
 /**
- * Sizes that only the values of tensors decide, as the number of elements that are not zero. The operator names a symbol for it, and the
- * size is the symbol less 1: sizes may be 0, and a symbol is at least 1. They are known once the operator was evaluated.
+ * Sizes that only the values of tensors decide, as the number of elements that are not zero. The operator names a symbol for it, whose
+ * size is known once the operator was evaluated.
  */
 import { subDims, symbolsIn } from './dims.ts';
 import { type Node, nodesOf, once } from './graph.ts';

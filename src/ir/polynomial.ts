@@ -12,6 +12,8 @@ import type { Dim } from './types.ts';
 export const dimFunctions: Readonly<Record<string, (a: number, b: number) => number>> = {
   max: Math.max,
   min: Math.min,
+  /** The size to which two broadcast: both are the same, or one is 1. */
+  broadcast: (a, b) => (a === 1 ? b : a),
   /** A position that counts from the end where it is negative. */
   wrap: (position, size) => (position < 0 ? position + size : position),
 };
@@ -192,14 +194,59 @@ export function call(name: string, a: Polynomial, b: Polynomial): Polynomial {
   if (x !== undefined && y !== undefined) return constantOf(dimFunctions[name](x, y));
   if (name === 'wrap') {
     if (lowerBound(a) >= 0) return a;
+    if (add(a, b).size === 0) return add(a, b); // the first position, where there is one
     if (lowerBound(subtract(constantOf(-1), a)) >= 0) return add(a, b);
     return atom(`wrap(${textOf(a)},${textOf(b)})`, { kind: 'call', name, args: [a, b] });
   }
+  if (name === 'broadcast') return broadcast([a, b]);
   const [larger, smaller] = name === 'max' ? [a, b] : [b, a];
   if (lowerBound(subtract(larger, smaller)) >= 0) return a;
   if (lowerBound(subtract(smaller, larger)) >= 0) return b;
+  return madeCall(name, a, b);
+}
+
+function madeCall(name: string, a: Polynomial, b: Polynomial): Polynomial {
   const args = [a, b].sort((p, q) => (textOf(p) < textOf(q) ? -1 : 1));
   return atom(`${name}(${args.map(textOf).join(',')})`, { kind: 'call', name, args });
+}
+
+/** Each size counts once, and 1 does not count; another number is the result. */
+function broadcast(sizes: readonly Polynomial[]): Polynomial {
+  const texts = [...new Set(sizes.flatMap(broadcastFrom).map(textOf))].filter((text) => text !== '1').sort();
+  const all = texts.map(polynomialOf);
+  const parts = all.filter((p) => !isBounded(p, texts) && !isAtLeastOne(p, all));
+  return parts.find((p) => numberOf(p) !== undefined) ?? parts.reduceRight((a, b) => madeCall('broadcast', b, a));
+}
+
+/** True for min(a, b) where a is one of the sizes, and b at least 1: it is 1 where a is, and else a, or a size that does not fit. */
+function isBounded(p: Polynomial, sizes: readonly string[]): boolean {
+  const [a, b] = argsOf(p, 'min') ?? [];
+  const isIn = (size: Polynomial, other: Polynomial) => lowerBound(other) >= 1 && sizes.includes(textOf(size));
+  return a !== undefined && (isIn(a, b) || isIn(b, a));
+}
+
+/** True for max(1, a) where a is one of the sizes: it is 1 where a is 0, which broadcasts to 0. */
+function isAtLeastOne(p: Polynomial, sizes: readonly Polynomial[]): boolean {
+  const text = textOf(p);
+  if (!text.startsWith('max(')) return false;
+  const one = constantOf(1);
+  return sizes.some((size) => {
+    if (size === p || lowerBound(size) < 0) return false;
+    const same = [call('max', one, size), add(call('max', constantOf(0), subtract(size, one)), one)];
+    return same.some((q) => textOf(q) === text);
+  });
+}
+
+/** The sizes that broadcast to a size. */
+function broadcastFrom(p: Polynomial): readonly Polynomial[] {
+  return argsOf(p, 'broadcast')?.flatMap(broadcastFrom) ?? [p];
+}
+
+/** The operands of a polynomial that is nothing but a call. */
+function argsOf(p: Polynomial, name: string): readonly Polynomial[] | undefined {
+  const [key] = p.keys();
+  const made = p.size === 1 && p.get(key) === 1 ? atomOf(key) : undefined;
+  return made?.kind === 'call' && made.name === name ? made.args : undefined;
 }
 
 export function atomOf(text: string): Atom {
@@ -212,7 +259,7 @@ export function atomOf(text: string): Atom {
   return atoms.get(text) ?? { kind: 'symbol' };
 }
 
-// ---- bounds: a symbol is a size, and at least 1
+// ---- bounds: a symbol is a size, and may be 0; what divides is not 0
 
 /** A number that no value is below, −Infinity where none is seen. */
 export const lowerBound = (p: Polynomial): number => bound(p, 0);
@@ -256,7 +303,7 @@ function rangeOf(parts: readonly string[], depth: number): readonly [number, num
 
 function rangeOfAtom(text: string, depth: number): readonly [number, number] {
   const made = atomOf(text);
-  if (made.kind === 'symbol') return [1, Number.POSITIVE_INFINITY];
+  if (made.kind === 'symbol') return [0, Number.POSITIVE_INFINITY];
   if (depth > 4) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const range = (p: Polynomial): readonly [number, number] => [
     bound(p, depth + 1),
@@ -266,12 +313,13 @@ function rangeOfAtom(text: string, depth: number): readonly [number, number] {
     const [low, high] = range(made.above);
     const below = numberOf(made.below);
     if (below !== undefined && below > 0) return [Math.floor(low / below), Math.floor(high / below)];
-    return low >= 0 && bound(made.below, depth + 1) >= 1
+    return low >= 0 && bound(made.below, depth + 1) >= 0
       ? [0, high]
       : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   }
   if (made.name === 'wrap') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
   const [[a, b], [c, d]] = made.args.map(range);
+  if (made.name === 'broadcast') return [Math.min(a, c), Math.max(b, d)];
   return made.name === 'max' ? [Math.max(a, c), Math.max(b, d)] : [Math.min(a, c), Math.min(b, d)];
 }
 

@@ -1,7 +1,7 @@
 /** Evaluation of a polynomial: its value for sizes, its symbols, the same arithmetic by other means. */
 import { atomOf, atomsIn, dimFunctions, type Polynomial } from './polynomial.ts';
 
-/** The value once symbols are sizes, undefined where one is not. */
+/** The value once symbols are sizes, undefined where one is not, or where 0 divides. */
 export function valueWith(p: Polynomial, bindings: ReadonlyMap<string, number>): number | undefined {
   let sum = 0;
   for (const [key, coefficient] of p) {
@@ -23,7 +23,7 @@ function valueOfAtom(text: string, bindings: ReadonlyMap<string, number>): numbe
   if (made.kind === 'symbol') return undefined;
   const [a, b] = made.kind === 'quotient' ? [made.above, made.below] : made.args;
   const [x, y] = [valueWith(a, bindings), valueWith(b, bindings)];
-  if (x === undefined || y === undefined) return undefined;
+  if (x === undefined || y === undefined || (y === 0 && made.kind === 'quotient')) return undefined;
   return made.kind === 'quotient' ? Math.floor(x / y) : dimFunctions[made.name](x, y);
 }
 

@@ -51,15 +51,20 @@ const comparison =
 const atLeast = (a: Dim, b: Dim): Dim | undefined => (leastOf(subDims(a, b)) >= 0 ? 1 : undefined);
 const negated = (truth: Dim | undefined): Dim | undefined => (truth === undefined ? undefined : 1 - Number(truth));
 
-/** Division goes towards zero in the graph and down here: the same where nothing is negative, and where nothing is left. */
+/**
+ * Division goes towards zero in the graph and down here: the same where nothing is negative, and where nothing is left. What divides is
+ * not 0: a run of such a graph has no result.
+ */
 const quotient: OnElements = (a, b) => {
   if (typeof a === 'number' && typeof b === 'number') return b === 0 ? undefined : Math.trunc(a / b) + 0;
+  if (b === 0) return undefined;
   const down = divDims(a, b);
-  return (leastOf(a) >= 0 && leastOf(b) >= 1) || canonicalDim(mulDims(b, down)) === canonicalDim(a) ? down : undefined;
+  return (leastOf(a) >= 0 && leastOf(b) >= 0) || canonicalDim(mulDims(b, down)) === canonicalDim(a) ? down : undefined;
 };
 
 /** a − b·⌊a / b⌋, which has the sign of b. */
-const remainder: OnElements = (a, b) => (leastOf(b) >= 1 ? subDims(a, mulDims(b, divDims(a, b))) : undefined);
+const remainder: OnElements = (a, b) =>
+  b !== 0 && leastOf(b) >= 0 ? subDims(a, mulDims(b, divDims(a, b))) : undefined;
 
 const truth = (f: (a: boolean, b: boolean) => boolean): OnElements => {
   return (a, b) => (typeof a === 'number' && typeof b === 'number' ? Number(f(a !== 0, b !== 0)) : undefined);

@@ -18,7 +18,6 @@ import {
   isOp,
   nodesOf,
   opaqueOp,
-  openSize,
   sameShape,
   symbolsIn,
   type TensorType,
@@ -90,7 +89,7 @@ function importIf(node: OnnxNode, [cond]: readonly (Value | undefined)[], site: 
         dependsOnSizes: type.dtype === other.dtype,
       });
     const shape = type.shape.map((dim, axis) =>
-      dim === other.shape[axis] && isAround(dim, around) ? dim : openSize(site.openSymbol()),
+      dim === other.shape[axis] && isAround(dim, around) ? dim : site.openSymbol(),
     );
     return { dtype: type.dtype, shape };
   });
@@ -136,8 +135,8 @@ function importLoop(node: OnnxNode, [trip, cond, ...initial]: readonly (Value | 
   const around = symbolsOf([...carried, ...captures.map((name) => site.value(name).type)]);
   const [going, ...outputs] = outputsOf(known.graph);
   if (going.dtype !== 'bool') throw new Unsupported(`the condition of a turn is ${formatType(going)}`);
-  const open = (dim: Dim): Dim => (isAround(dim, around) ? dim : openSize(site.openSymbol()));
-  const turns = turnsOf(known.graph, trip, cond, site) ?? openSize(site.openSymbol());
+  const open = (dim: Dim): Dim => (isAround(dim, around) ? dim : site.openSymbol());
+  const turns = turnsOf(known.graph, trip, cond, site) ?? site.openSymbol();
   const results = outputs.map((type, i): TensorType => {
     const shape = (i < carried.length ? types[i].shape : type.shape).map(open);
     return { dtype: type.dtype, shape: i < carried.length ? shape : [turns, ...shape] };
@@ -167,7 +166,7 @@ function widened(
       // what this loop opened may be another size in the next turn; an open size of the graph around it may not
       if (dim === shape[axis] || opened.has(dim)) return dim;
       isChanged = true;
-      const open = openSize(openSymbol());
+      const open = openSymbol();
       opened.add(open);
       return open;
     });

@@ -2,7 +2,7 @@
 
 import { gatherView, type ITensor, stridesOf } from '../../tensors/index.ts';
 import type { Fault } from '../define_op.ts';
-import { maxDims } from '../dims.ts';
+import { broadcastDims } from '../dims.ts';
 import type { Dim, Shape } from '../types.ts';
 
 /** The axis in [0, rank); negative ones count from the end. */
@@ -20,7 +20,7 @@ export function normalizeAxes(axes: readonly number[], rank: number, refuse: Fau
 
 /**
  * The shape to which all of these broadcast. A symbol meets itself or a number (n > 1 wins over a symbol, which can
- * then only be n or 1; a symbol wins over 1); of two different symbols one is 1 or they agree: the size is their maximum.
+ * then only be n or 1; a symbol wins over 1); of two different symbols one is 1 or they agree.
  */
 export function broadcastShape(shapes: readonly Shape[], refuse: Fault): Shape {
   const rank = shapes.reduce((most, s) => Math.max(most, s.length), 0);
@@ -34,7 +34,7 @@ function broadcastDim(a: Dim, b: Dim, shapes: readonly Shape[], refuse: Fault): 
   if (a === 1) return b;
   if (typeof a === 'string' && typeof b === 'number') return b;
   if (typeof b === 'string' && typeof a === 'number') return a;
-  if (typeof a === 'string' && typeof b === 'string') return maxDims(a, b);
+  if (typeof a === 'string' && typeof b === 'string') return broadcastDims(a, b);
   return refuse(`the shapes ${shapes.map((s) => `[${s.join(', ')}]`).join(' and ')} do not broadcast: ${a} and ${b}`);
 }
 

@@ -1,6 +1,5 @@
 import type { ITensor } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { openSize } from '../dims.ts';
 
 const fl = Math.fround;
 const f32 = tensorOf('f32');
@@ -93,7 +92,7 @@ export const nnNonMaxSuppression = defineOp({
       typeof one === 'number' && typeof other === 'number' && one !== other;
     if (b.length !== 3 || s.length !== 3 || differ(b[2], 4) || differ(b[0], s[0]) || differ(b[1], s[2]))
       refuse(`boxes [${b.join(', ')}] and scores [${s.join(', ')}] should be [B,N,4] and [B,C,N]`);
-    return { dtype: 's64', shape: [openSize(symbol), 3] };
+    return { dtype: 's64', shape: [symbol, 3] };
   },
   evaluate({ boxes, scores }, attrs) {
     const [batches, classes, count] = scores.shape;

@@ -1,6 +1,5 @@
 import { allDTypes } from '../../tensors/index.ts';
 import { attr, defineOp, tensorOf } from '../define_op.ts';
-import { openSize } from '../dims.ts';
 
 /** ONNX NonZero: https://onnx.ai/onnx/operators/onnx__NonZero.html */
 export const nnNonZero = defineOp({
@@ -10,7 +9,7 @@ export const nnNonZero = defineOp({
   attrs: { symbol: attr.string() },
   results: { y: ['s64'] },
   openSize: 'symbol',
-  infer: ({ x }, { symbol }) => ({ dtype: 's64', shape: [x.shape.length, openSize(symbol)] }),
+  infer: ({ x }, { symbol }) => ({ dtype: 's64', shape: [x.shape.length, symbol] }),
   evaluate({ x }) {
     const found: number[] = [];
     for (let i = 0; i < x.data.length; i++) if (Number(x.data[i]) !== 0) found.push(i);

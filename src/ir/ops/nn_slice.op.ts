@@ -8,20 +8,27 @@ import { clampSlice, sliceView } from './slice_view.ts';
 /** An end that means "to the end": no axis is that long. */
 const FAR = 2 ** 31 - 1;
 
-/** A position along an axis, counted from the end where it is negative, within [least, most]. */
+/** A position along an axis, counted from the end where it is negative. Far ones are `least` or `most`. */
 function position(at: Dim, size: Dim, least: number, most: Dim): Dim {
   if (typeof at === 'number' && at <= -FAR) return least;
   if (typeof at === 'number' && at >= FAR) return most;
-  return minDims(maxDims(wrapDims(at, size), least), most);
+  return wrapDims(at, size);
 }
 
-/** The size of a slice, sizes and positions possibly symbols; a symbol is a size and at least 1. */
+/** The size of a slice, sizes and positions possibly symbols. */
 function slicedDim(dim: Dim, start: Dim, end: Dim, step: number): Dim {
   if ([dim, start, end].every((d) => typeof d === 'number'))
     return clampSlice(dim as number, start as number, end as number, step).count;
-  if (step > 0) return maxDims(ceilDims(subDims(position(end, dim, 0, dim), position(start, dim, 0, dim)), step), 0);
+  if (step > 0) {
+    // a start behind the axis, and an end in front of it, make less than nothing
+    const to = minDims(position(end, dim, 0, dim), dim);
+    const count = minDims(subDims(to, position(start, dim, 0, dim)), to);
+    return maxDims(ceilDims(count, step), 0);
+  }
   const last = subDims(dim, 1);
-  return maxDims(ceilDims(subDims(position(start, dim, 0, last), position(end, dim, -1, last)), -step), 0);
+  const from = minDims(maxDims(position(start, dim, 0, last), 0), last);
+  const count = subDims(from, maxDims(position(end, dim, -1, last), -1));
+  return maxDims(ceilDims(count, -step), 0);
 }
 
 /** ONNX Slice: https://onnx.ai/onnx/operators/onnx__Slice.html */

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import {
   addDims,
   bindDim,
+  broadcastDims,
   canonicalDim,
   ceilDims,
   divDims,
@@ -19,9 +20,9 @@ import type { Dim } from '../../../src/ir/types.ts';
 describe('dimensions', () => {
   const names = ['H', 'W', 'batch.size'];
   const sizes = fc.tuple(
-    fc.integer({ min: 1, max: 40 }),
-    fc.integer({ min: 1, max: 40 }),
-    fc.integer({ min: 1, max: 9 }),
+    fc.integer({ min: 0, max: 40 }),
+    fc.integer({ min: 0, max: 40 }),
+    fc.integer({ min: 0, max: 9 }),
   );
 
   type Step = (a: Dim, b: Dim) => Dim;
@@ -40,8 +41,9 @@ describe('dimensions', () => {
   const { tree } = fc.letrec<{ tree: Tree }>((tie) => ({
     tree: fc.oneof({ maxDepth: 4 }, leaf, fc.tuple(fc.constantFrom(...Object.keys(steps)), tie('tree'), tie('tree'))),
   }));
-  /** Divisors are positive: sizes, and numbers. */
-  const divisor = (d: Dim): Dim => (leastOf(d) >= 1 ? d : 3);
+  /** Divisors are sizes, and numbers that are positive. */
+  const isDivisor = (d: Dim): boolean => d !== 0 && leastOf(d) >= 0;
+  const divisor = (d: Dim): Dim => (isDivisor(d) ? d : 3);
   const dimOf = (t: Tree): Dim => {
     if (!Array.isArray(t)) return t as Dim;
     const [name, a, b] = t as [string, Tree, Tree];
@@ -52,8 +54,8 @@ describe('dimensions', () => {
     if (!Array.isArray(t)) return bindDim(t as Dim, bound) as number;
     const [name, a, b] = t as [string, Tree, Tree];
     const isDivision = name === 'divide' || name === 'ceil';
-    const right = isDivision && leastOf(dimOf(b)) < 1 ? 3 : sizeWith(b, bound);
-    return steps[name].numbers(sizeWith(a, bound), right);
+    const right = isDivision && !isDivisor(dimOf(b)) ? 3 : sizeWith(b, bound);
+    return isDivision && right === 0 ? Number.NaN : steps[name].numbers(sizeWith(a, bound), right);
   };
   const boundTo = (values: readonly number[]) => new Map(names.map((name, i) => [name, values[i]]));
 
@@ -73,11 +75,38 @@ describe('dimensions', () => {
   it('tell that a remainder is not negative, and that a multiple of a product is', () => {
     const rest = subDims('H', mulDims(4, divDims('H', 4)));
     const more = subDims(subDims(4, rest), mulDims(4, divDims(subDims(4, rest), 4)));
-    expect([rest, more, addDims('H', more)].map(leastOf)).toEqual([0, 0, 1]);
+    expect([rest, more, addDims('H', more)].map(leastOf)).toEqual([0, 0, 0]);
     const padded = divDims(addDims('H', more), 4);
     const windows = mulDims(mulDims(padded, subDims('W', divDims('W', 3))), 'batch.size');
     expect(divDims(windows, mulDims(padded, subDims('W', divDims('W', 3))))).toBe('batch.size');
     expect(divDims(mulDims(addDims('H', 2), subDims('H', 2)), addDims('H', 2))).toBe(subDims('H', 2));
+  });
+
+  it('broadcast to the one that is not 1, in any order, and count once', () => {
+    const bounded = names.flatMap((name) => [
+      minDims(name, 2),
+      maxDims(name, 1),
+      addDims(maxDims(0, subDims(name, 1)), 1),
+      maxDims(name, 0),
+      maxDims(name, 2),
+    ]);
+    const shared = fc.tuple(
+      fc.integer({ min: 0, max: 3 }),
+      fc.array(fc.boolean(), { minLength: 3, maxLength: 3 }),
+      fc.array(fc.oneof(fc.constantFrom<Dim>(...names, ...bounded), fc.constant(1)), { minLength: 1, maxLength: 6 }),
+    );
+    fc.assert(
+      fc.property(shared, ([size, isOne, dims]) => {
+        const bound = boundTo(isOne.map((one) => (one ? 1 : size)));
+        const all = dims.map((dim) => Number(bindDim(dim, bound)));
+        const [result = 1, ...others] = new Set(all.filter((value) => value !== 1));
+        fc.pre(others.length === 0); // the sizes fit
+        const dim = dims.reduce(broadcastDims);
+        expect(bindDim(dim, bound)).toBe(result);
+        expect([...dims, ...dims].reverse().reduce(broadcastDims)).toBe(dim);
+        expect(canonicalDim(dim)).toBe(dim);
+      }),
+    );
   });
 
   it('read back from their text as they are', () => {

@@ -11,9 +11,7 @@ import {
   type Node,
   nodesOf,
   opaqueOp,
-  openSize,
   openSymbolOf,
-  openSymbols,
   type Shape,
   symbolsIn,
   typeOf,
@@ -50,7 +48,6 @@ export function sizeOf(e: NodeWriter, dim: Dim): string {
       number: (value) => e.list([value], 'size'),
       symbol: (name) =>
         readOff(e, name) ??
-        counted(e, name) ??
         e.refuse(
           `the size ${name} is not that of an input or of what it reads`,
           'give inputShapes, or --shape NAME=SIZES',
@@ -65,18 +62,13 @@ function apply(e: NodeWriter, operation: string, a: string, b: string): string {
     const isNegative = e.add('Less', [a, e.list([0], 'zero')]);
     return e.add('Where', [isNegative, e.add('Add', [a, b]), a]);
   }
+  if (operation === 'broadcast') return e.add('Where', [e.add('Equal', [a, e.list([1], 'one')]), b, a]);
   if (operation === 'max' || operation === 'min') e.since(12, 'Max and Min of integers');
   if (operation !== '/') return e.add(operators[operation], [a, b]);
   // ⌊a / b⌋ where Div goes towards zero: less 1 where a is negative and a remainder is left
   e.since(10, 'Mod');
   const remainder = e.add('Mod', [a, b]); // it has the sign of b, and b is positive
   return e.add('Div', [e.add('Sub', [a, remainder]), b]);
-}
-
-/** A symbol that a node decides: its result has one position less. */
-function counted(e: NodeWriter, symbol: string): string | undefined {
-  const size = openSymbols(e.graph).has(symbol) ? readOff(e, openSize(symbol)) : undefined;
-  return size && e.add('Add', [size, e.list([1], 'one')]);
 }
 
 function readOff(e: NodeWriter, dim: Dim): string | undefined {
