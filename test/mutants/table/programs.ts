@@ -40,6 +40,13 @@ export const programs: readonly Mutant[] = [
     'differential/blocks',
   ),
   mutant(
+    'rows of tables in blocks before the axis of the indices are those of the first',
+    'importers/onnx/ops/block_tables.ts',
+    'numbers(before, size * inner, count + behind.length)',
+    'numbers(before, 0, count + behind.length)',
+    'differential/block_tables',
+  ),
+  mutant(
     'rows of act-order are brought into the opposite order',
     'importers/onnx/ops/block_groups.ts',
     'codeAt(from, order[at], bits)',

@@ -6,6 +6,7 @@ import { isPackedTensor, tensor, unpacked } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { groupedProduct, groupsOf } from './block_groups.ts';
+import { tableGather } from './block_tables.ts';
 
 /** MatMulNBits: `accuracy_level` permits a less exact computation, and one on bytes is as exact as its 4 says; with g_idx ONNX Runtime computes on floats. */
 function blockProduct(ctx: NodeContext): Value {
@@ -69,11 +70,11 @@ function blockGather(ctx: NodeContext): Value {
   const block = ctx.attr.int('block_size', 128);
   const bits = dtype === 'u8' ? ctx.attr.int('bits', 4) : 4;
   const axis = (name: string, fallback: number) => ctx.axis(ctx.attr.int(name, fallback), shape.length);
-  if (shape.length !== 2 || !isStatic(shape) || axis('gather_axis', 0) !== 0 || axis('quantize_axis', 1) !== 1)
-    ctx.unsupported(`other than rows of a table, [${shape}]`);
   if (!isCodeBits(bits) || !isBlock(block)) ctx.unsupported(`blocks of ${block} numbers of ${bits} bits`);
-  if (dtype !== 'u8' && ((dtype !== 's4' && dtype !== 'u4') || shape[1] % 2 !== 0))
-    ctx.unsupported(`rows of ${shape[1]} elements of ${dtype}`);
+  const isOfRows =
+    shape.length === 2 && isStatic(shape) && axis('gather_axis', 0) === 0 && axis('quantize_axis', 1) === 1;
+  if (!isOfRows || (dtype !== 'u8' && ((dtype !== 's4' && dtype !== 'u4') || shape[1] % 2 !== 0)))
+    return tableGather(ctx, bits, block);
   const scale = ctx.get('scales');
   const zeros = (): Value | undefined => {
     if (dtype !== 'u4') return undefined;
