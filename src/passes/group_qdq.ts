@@ -6,6 +6,7 @@ import { GraphEditor } from './rewrite/editor.ts';
 import { isUnrelated } from './rewrite/plan.ts';
 import type { AnyRule, Miss } from './rewrite/rule.ts';
 import { blockWeights } from './rules/block_weights.rule.ts';
+import { packedWeights } from './rules/packed_weights.rule.ts';
 import { qdqAdd, qdqMul } from './rules/qdq_binary.rule.ts';
 import { qdqConvComputed, qdqConvTransposeComputed, qdqMatmulComputed } from './rules/qdq_computed.rule.ts';
 import { dequantizeLate } from './rules/qdq_dequantize_late.rule.ts';
@@ -63,6 +64,7 @@ export const qdqStages: Readonly<Record<QdqFamilies, readonly (readonly AnyRule[
       tableOfRequantize,
     ],
     toFloat,
+    [packedWeights],
   ],
 };
 

@@ -8,7 +8,8 @@ import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type Load = () => ITensor;
 
-interface Weights {
+/** Weights [columns, depth] by blocks, as `qnn.block_matmul` takes them. */
+export interface Weights {
   readonly a: Value<'f32'>;
   readonly bits: number;
   readonly block: number;
@@ -56,7 +57,7 @@ function planBlocks({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
 
 const zerosOf = ({ shape }: ITensor): ITensor => tensor('u8', new Uint8Array(sizeOf(shape)), shape);
 
-function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights, { b, emit }: Algebra): Value {
+export function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights, { b, emit }: Algebra): Value {
   const lines = (wanted: number, read: Load) => () => packedCodes(read(), bits, least, wanted);
   const bytes = bytesOfCodes(block, bits);
   const codes = lines(blocks * block, load.codes);
@@ -87,6 +88,22 @@ function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights
   );
 }
 
+export const isByteData = (data: ITensor['data']): data is Uint8Array | Int8Array =>
+  data instanceof Uint8Array || data instanceof Int8Array;
+
+/** A mistake: each column has the scales of the next one. */
+export const withNextScales = (weights: Weights): Weights => ({
+  ...weights,
+  scales: () => {
+    const { data, shape } = weights.scales();
+    const moved = Array.from(
+      { length: data.length },
+      (_, i) => Number(data[(i + weights.blocks) % data.length]) * (weights.columns === 1 ? 2 : 1),
+    );
+    return tensor('f32', moved, shape);
+  },
+});
+
 export const blockWeights = defineRule({
   name: 'block-weights',
   root: nnMatmul,
@@ -94,20 +111,6 @@ export const blockWeights = defineRule({
   exactness: 'bit-exact',
   ...planned(planBlocks, emitBlocks, {
     what: 'takes the scales of the next column',
-    emit: (weights, a) =>
-      emitBlocks(
-        {
-          ...weights,
-          scales: () => {
-            const { data, shape } = weights.scales();
-            const moved = Array.from(
-              { length: data.length },
-              (_, i) => Number(data[(i + weights.blocks) % data.length]) * (weights.columns === 1 ? 2 : 1),
-            );
-            return tensor('f32', moved, shape);
-          },
-        },
-        a,
-      ),
+    emit: (weights, a) => emitBlocks(withNextScales(weights), a),
   }),
 });

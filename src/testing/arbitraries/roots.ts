@@ -7,7 +7,7 @@ import { type AnyOp, allOps, byOp, type Graph, nnMax, nnMin, type OpKey, qnnAdd,
 import type { AnyRule } from '../../passes/index.ts';
 import { matches } from '../apply_once.ts';
 import { absent, present, zeroPoint } from './basic.ts';
-import { blockProducts } from './block_products.ts';
+import { blockProducts, columnProducts } from './block_products.ts';
 import { buildConv, convSpec, paddedAxes, uniformAxes, unpaddedAxes } from './conv.ts';
 import { buildMatmul, matmulSpec } from './matmul.ts';
 import { chains, type Movement, movements } from './movements.ts';
@@ -168,6 +168,7 @@ const families: Readonly<Partial<Record<OpKey, readonly Family[]>>> = {
     ['symmetric', matmul({ ...symmetricRight, op: fc.constant('nnMatmul' as const) })],
     ['of floats', floatProducts.matmul],
     ['of blocks', blockProducts],
+    ['of columns', columnProducts],
     ['of floats, computed parameters', computedProducts('matmul')],
   ],
   qnnRequantize: requantized,
