@@ -27,9 +27,11 @@ const parts = {
   compile: ['runtime/index.ts', ['compile']],
   feeds: ['runtime/index.ts', ['toFeeds']],
   compiler: ['runtime/index.ts', ['serveCompilations']],
-  onnxruntime: ['exporters/index.ts', ['exportPart', 'partRefusal'], 'runtime/backends.ts'],
+  onnxruntime: ['exporters/index.ts', ['exportPart', 'hasOlderPart', 'partRefusal'], 'runtime/backends.ts'],
   carried: ['exporters/index.ts', ['carriedFileOf', 'originOfCarried'], 'runtime/elsewhere/sent.ts'],
   anew: ['importers/index.ts', ['importOnnx'], 'runtime/at_sizes.ts'],
+  sized: ['runtime/compile_graph.ts', ['compiledAt'], 'runtime/elsewhere/made.ts'],
+  certificate: ['passes/index.ts', ['certificateBy'], 'runtime/elsewhere/made.ts'],
 };
 
 /**
@@ -86,14 +88,18 @@ const pastDoor = (file, verb, names, door) =>
     })
     .join(' ');
 
-const DOOR = /^(import|export) \{([^}]*)\} from '(\.[^']*\/index\.ts)';$/gm;
+const NAMED = /^(import|export) \{([^}]*)\} from '(\.[^']*\.ts)';$/gm;
+const ofParts = new Set(Object.values(parts).map(([door]) => source(door)));
+const isDoor = (path) => basename(path) === 'index.ts' || ofParts.has(path);
 
 const sources = {
   name: 'sources',
   setup({ onResolve, onLoad }) {
     onLoad({ filter: /\/src\/.*\.ts$/ }, ({ path }) => ({
       loader: 'ts',
-      contents: readFileSync(path, 'utf8').replace(DOOR, (_, ...found) => pastDoor(path, ...found)),
+      contents: readFileSync(path, 'utf8').replace(NAMED, (line, verb, names, from) =>
+        isDoor(resolve(dirname(path), from)) ? pastDoor(path, verb, names, from) : line,
+      ),
     }));
     const make = (kind, contents) => {
       const sideEffects = kind === 'part';

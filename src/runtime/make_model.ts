@@ -1,19 +1,12 @@
 /** The model of a compilation, by another thread or by this one. */
-import { isCompiledFile, readCompiledFile } from '../codegen/index.ts';
-import { fail } from '../diagnostics/index.ts';
-import { importBytes } from '../importers/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { backends } from './backends.ts';
-import { bindShapes } from './bind_shapes.ts';
-import { compileGraph } from './compile_graph.ts';
+import type { compiledHere } from './compile_here.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
 import { modelOf } from './elsewhere/made.ts';
 import type { Made } from './elsewhere/protocol.ts';
-import { externalReader } from './external_data.ts';
-import { readModelFile } from './import_model.ts';
 import { Model } from './model.ts';
-import { type OwnFile, ownFile, versionOf } from './own_file.ts';
-import { type OwnModel, ownModel } from './own_model.ts';
+import type { OwnModel } from './own_model.ts';
 
 /**
  * @param elsewhere what the other thread makes of the source; undefined where this one has to compile
@@ -28,7 +21,7 @@ export async function makeModel(
   const found = elsewhere && (await whileLoading(elsewhere, options));
   // no thread started: the bytes are still the caller's
   const own = !found && elsewhere && source instanceof Uint8Array && source.length > 0 ? source.slice() : source;
-  const { compiled, file } = found ? modelOf(found, options) : await compiledHere(own, options, path);
+  const { compiled, file } = found ? modelOf(found, options) : await here(own, options, path);
   return Model.inTurns(compiled, options, file);
 }
 
@@ -41,41 +34,8 @@ async function whileLoading(elsewhere: Promise<Made | undefined>, options: Compi
   return found;
 }
 
-async function compiledHere(
-  source: Graph | string | Uint8Array,
-  options: CompileOptions,
-  path: string,
-): Promise<OwnModel> {
-  if (source instanceof Uint8Array) return compiledOf(source, options);
-  if (typeof source !== 'string') return { compiled: compileGraph(source, options, true) };
-  const version = versionOf(path);
-  const bytes = await readModelFile(path, source);
-  return compiledOf(bytes, options, source, ownFile(path, bytes, version));
-}
-
-/** @param own the file where nobody else reads its memory */
-async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: string, own?: OwnFile): Promise<OwnModel> {
-  const { profile, inputShapes } = options;
-  if (isCompiledFile(bytes)) {
-    const compiled = readCompiledFile(bytes, file);
-    const settled = (['strategy', 'target', 'profile'] as const).find((name) => options[name] !== undefined);
-    if (settled !== undefined)
-      fail(
-        'U4002',
-        `a compiled model has settled its ${settled}: the option cannot change it`,
-        {},
-        'compile the model that it was made of',
-      );
-    const sized = inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
-    return { compiled: sized, ...(own && { file: own.bytes }) };
-  }
-  // from the bytes that were read already: a pipe gives its contents once
-  const graph = await importBytes(bytes, {
-    ...(file !== undefined && { file, readExternal: externalReader(own?.path ?? file) }),
-    ...(profile && { profile }),
-    ...(inputShapes && { inputShapes }),
-  });
-  const compiled = compileGraph(graph, options, true);
-  const isWhole = own === undefined || compiled.atSizes !== undefined;
-  return isWhole ? { compiled } : ownModel(compiled, orderOf(options), own);
+/** What compiles is loaded where no other thread does so. */
+async function here(...source: Parameters<typeof compiledHere>): Promise<OwnModel> {
+  const { compiledHere } = await import('./compile_here.ts');
+  return compiledHere(...source);
 }
