@@ -32,6 +32,11 @@ const parts = {
   anew: ['importers/index.ts', ['importOnnx'], 'runtime/at_sizes.ts'],
   sized: ['runtime/compile_graph.ts', ['compiledAt'], 'runtime/elsewhere/made.ts'],
   certificate: ['passes/index.ts', ['certificateBy'], 'runtime/elsewhere/made.ts'],
+  plan: ['codegen/onednn/plan.ts', ['planningOf'], 'codegen/onednn/index.ts'],
+  accepts: ['codegen/onednn/accepts.ts', ['whyNotRecorded'], 'codegen/onednn/index.ts'],
+  select: ['codegen/onednn/select/select.rules.ts', ['selectRules'], 'codegen/onednn/index.ts'],
+  timing: ['codegen/onednn/time_plans.ts', ['timedKey', 'timesOf'], 'codegen/onednn/index.ts'],
+  owes: ['codegen/onednn/owes.ts', ['owes'], 'codegen/onednn/target.ts'],
 };
 
 /**
@@ -203,16 +208,17 @@ const SMALL = 40_000;
 const isShared = (path) => !bundles.get(path).isRoot && bundles.get(path).text.length < SMALL;
 
 /**
- * The file of each bundle. Small ones that need the same large ones and belong to the same entries share a file, since the number of files
- * costs time as well. Bundles of a file follow each other as they load each other.
+ * The file of each bundle. Small ones that need the same large ones share a file, since the number of files costs time as well, where they
+ * belong to the same entries and to the same ways to run a model. Bundles of a file follow each other as they load each other.
  */
 const fileOf = new Map();
 const members = new Map();
-const ofEntry = entries.map((name) => closure(join(OUT, `${name}.js`)));
+const isRunner = (path) => /^(make_model|ready_model|compiler)\b/.test(basename(path));
+const groups = [...bundles.keys()].filter((path) => isEntry(path) || isRunner(path)).map((path) => closure(path));
 for (const path of [...bundles.keys()].flatMap((root) => [...closure(root)])) {
   if (fileOf.has(path)) continue;
   const large = [...closure(path)].filter((other) => !isShared(other)).sort();
-  const key = isShared(path) ? `shared ${ofEntry.map((all) => all.has(path))} ${large}` : path;
+  const key = isShared(path) ? `shared ${groups.map((all) => all.has(path))} ${large}` : path;
   const first = members.get(key)?.[0] ?? path;
   members.set(key, [...(members.get(key) ?? []), path]);
   fileOf.set(path, isEntry(first) ? first : first.replace(/\.js$/, '.cjs'));

@@ -64,7 +64,7 @@ function selectedFor(graph: Graph, target: Measured, { strategy, isLiteral }: Om
   const { graph: corrected, strategies } = legalizeFor(graph, target, { strategy });
   if (strategy !== 'auto' && strategies.some(({ chosen }) => chosen !== strategy)) return undefined;
   return isLiteral
-    ? applyRules(corrected, target.selection[2]!).graph
+    ? applyRules(corrected, target.selection()[2]!).graph
     : runPipeline(corrected, [select(target)], { target }).graph;
 }
 

@@ -103,7 +103,13 @@ function roundings(graph: Graph, selected: Graph): ReadonlyMap<string, string> {
 }
 
 const lawOf = (name: string): string | undefined =>
-  (findRule(name) ?? portableBackend.selection.flat().find((rule) => rule.name === name))?.law;
+  (
+    findRule(name) ??
+    portableBackend
+      .selection()
+      .flat()
+      .find((rule) => rule.name === name)
+  )?.law;
 
 /** The fallbacks by node; open dimensions get sizes that fit. */
 function fallbacks(graph: Graph): { reasons: ReadonlyMap<string, Fallback>; withoutPlan?: string } {

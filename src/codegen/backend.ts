@@ -22,7 +22,7 @@ export interface Backend extends Target {
   /** The level of its own operators. */
   readonly level: Level;
   /** The rules that turn nodes of a legalized graph into operators of its own, stage by stage. */
-  readonly selection: readonly (readonly AnyRule[])[];
+  selection(): readonly (readonly AnyRule[])[];
   /** It hands its nodes to all back ends when it runs; its sessions say who computes what. */
   readonly delegates?: boolean;
   /** Undefined for a node that it computes, else why it does not. Sizes are known. */

@@ -6,6 +6,7 @@ export { type Header, headerOf, type Source } from './compiled_sections.ts';
 export { type BodyProgram, control } from './control/index.ts';
 export { later } from './later/index.ts';
 export { type LegalizeOptions, legalize } from './legalize.ts';
+export { loadPlanner } from './load_planner.ts';
 export { costRowsOf, type MeasuredLayer, measurable, measureStrategies } from './measure_strategies.ts';
 export * from './onednn/index.ts';
 export { type KernelChoice, kernelChoices } from './onednn/machine.ts';

@@ -9,7 +9,7 @@ export const select = ({ level, selection }: Pick<Backend, 'level' | 'selection'
   to: level,
   run(graph, context) {
     const steps: PassResult[] = [];
-    for (const rules of selection) steps.push(applyRules(steps.at(-1)?.graph ?? graph, rules, context));
+    for (const rules of selection()) steps.push(applyRules(steps.at(-1)?.graph ?? graph, rules, context));
     return {
       graph: steps.at(-1)?.graph ?? graph,
       events: steps.flatMap((s) => s.events ?? []),

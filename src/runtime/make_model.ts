@@ -1,4 +1,5 @@
 /** The model of a compilation, by another thread or by this one. */
+import { loadPlanner } from '../codegen/index.ts';
 import type { Graph } from '../ir/index.ts';
 import { backends } from './backends.ts';
 import type { compiledHere } from './compile_here.ts';
@@ -7,6 +8,7 @@ import { modelOf } from './elsewhere/made.ts';
 import type { Made } from './elsewhere/protocol.ts';
 import { Model } from './model.ts';
 import type { OwnModel } from './own_model.ts';
+import { turn } from './turn.ts';
 
 /**
  * @param elsewhere what the other thread makes of the source; undefined where this one has to compile
@@ -25,10 +27,12 @@ export async function makeModel(
   return Model.inTurns(compiled, options, file);
 }
 
-/** Loads the addon while the other thread compiles. */
+/** Loads the addon, and what plans, while the other thread compiles. */
 async function whileLoading(elsewhere: Promise<Made | undefined>, options: CompileOptions): Promise<Made | undefined> {
   const load = async (): Promise<void> => {
     backends[orderOf(options)[0]].here(threadsOf(options));
+    await turn();
+    await loadPlanner();
   };
   const [found] = await Promise.all([elsewhere, load()]);
   return found;

@@ -14,7 +14,7 @@ const groups: readonly { readonly pass: PassName; readonly rules: readonly AnyRu
   { pass: 'canonicalize', rules: canonicalRules },
   { pass: 'group-qdq', rules: qdqRules },
   { pass: 'correct-zero-points', rules: correctionRules },
-  { pass: 'select', rules: portableBackend.selection.flat() },
+  { pass: 'select', rules: portableBackend.selection().flat() },
 ];
 
 export function rulesPage(): string {

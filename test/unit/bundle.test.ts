@@ -53,7 +53,7 @@ describe('what is loaded at once', () => {
       ),
     ).toEqual([]);
     expect(sources.filter((path) => importers.some((name) => path === importerCode(name)))).toEqual([]);
-    expect(bytes).toBeLessThan(90_000);
+    expect(bytes).toBeLessThan(95_000);
   });
 
   test.each(['import', 'compile', 'legalize', 'text', 'export', 'witness', 'feeds'])(
@@ -70,6 +70,32 @@ describe('what is loaded at once', () => {
       const heavy = /^(node_modules\/|src\/(importers\/\w+\/ops|exporters|codegen\/onednn\/lower)\/)/;
       expect(loadedWith(`parts/${part}.cjs`).sources.filter((path) => heavy.test(path))).toEqual([]);
     }
+  });
+
+  describe('to run a model', () => {
+    /** A part that only `import` loads: its name has a digest. */
+    const partOf = (name: string): string =>
+      Object.keys(bundles).find((file) => file.startsWith(`parts/${name}-`)) ?? expect.fail(`there is no part ${name}`);
+    const compilers =
+      /^(node_modules\/|src\/(exporters|importers\/\w+\/ops|passes\/(rules|qdq|corrections)|codegen\/onednn\/select)\/)/;
+
+    test('by the thread of the caller, where another one compiles: what plans and runs', () => {
+      const { bytes, sources } = loadedWith(partOf('make_model'));
+      expect(sources.filter((path) => compilers.test(path))).toEqual([]);
+      expect(bytes).toBeLessThan(540_000);
+    });
+
+    test('of a compiled file: what runs', () => {
+      const { bytes, sources } = loadedWith(partOf('ready_model'));
+      const planners = /^src\/(proofs\/(?!fused\.ts)|codegen\/onednn\/lower\/)/;
+      expect(sources.filter((path) => compilers.test(path) || planners.test(path))).toEqual([]);
+      expect(bytes).toBeLessThan(530_000);
+    });
+
+    test('by the thread that compiles: neither exporters nor importers', () => {
+      const heavy = /^(node_modules\/(?!immer\/)|src\/(exporters|importers\/\w+\/ops)\/)/;
+      expect(loadedWith('parts/compiler.cjs').sources.filter((path) => heavy.test(path))).toEqual([]);
+    });
   });
 
   test('onnx-proto and protobufjs come with files of ONNX, flatbuffers with those of TensorFlow Lite, yauzl with archives', () => {

@@ -9,7 +9,7 @@ import type { Machine } from './machine.ts';
 import { type NativePlan, planningOf } from './plan.ts';
 import { selectRules } from './select/select.rules.ts';
 import { targetOf } from './target.ts';
-import { timingOf } from './time_plans.ts';
+import { timedKey, timesOf } from './time_plans.ts';
 
 export type { OneDnnBinding, OneDnnVersion } from './binding.ts';
 export { libraryHere, machineHere } from './machine.ts';
@@ -45,6 +45,9 @@ export const onednn = (
     plan: Object.assign((region: Region) => atOnce(planning(region)), { inSteps: planning }),
     byteSums: ({ buffer, byteOffset, length: count }, blocks, rows, length) =>
       binding().byteSums(new Uint8Array(buffer, byteOffset, count), blocks, rows, length),
-    timing: timingOf(machine, binding),
+    timing: {
+      keyOf: (graph) => timedKey(machine, graph),
+      time: (graphs, options) => timesOf(machine, binding(), graphs, options),
+    },
   };
 };

@@ -26,19 +26,23 @@ const TURNS_OF_HOPELESS = 8;
 /** The turns of one session. Times depend on the addresses of its buffers by a few percent, so it is renewed. */
 const TURNS_OF_A_SESSION = 4;
 
-export const timingOf = ({ isa, threads }: Machine, binding: () => OneDnnBinding): Timing => ({
-  keyOf: (graph) =>
-    keyOf(
-      graph,
-      topologicalOrder(graph).order.map((node) => withoutNumbers(graph, node, isa)),
-    ),
-  time: (graphs, options) =>
-    timeCommands(
-      graphs.map((graph) => commandsOf(graph, binding(), threads)),
-      binding(),
-      options,
-    ),
-});
+/** `Timing` on a machine. */
+export const timedKey = ({ isa }: Machine, graph: Graph): ReturnType<Timing['keyOf']> =>
+  keyOf(
+    graph,
+    topologicalOrder(graph).order.map((node) => withoutNumbers(graph, node, isa)),
+  );
+
+export const timesOf = (
+  { threads }: Machine,
+  binding: OneDnnBinding,
+  ...[graphs, options]: Parameters<Timing['time']>
+): ReturnType<Timing['time']> =>
+  timeCommands(
+    graphs.map((graph) => commandsOf(graph, binding, threads)),
+    binding,
+    options,
+  );
 
 /** Our kernels take zero point and bias as numbers that sums begin with: nothing depends on whether there are any. */
 const withoutNumbers = (graph: Graph, node: Node, isa: Isa): Node =>

@@ -143,10 +143,13 @@ function plain(root: AnyRule['root']): AnyRule {
 /**
  * First products with zero points of the run, then products that end in a requantize, then sums, then bare products; last, ends that kernels compute in two steps.
  */
-export const selectRules: readonly (readonly AnyRule[])[] = [
+const stages: readonly (readonly AnyRule[])[] = [
   ...scaledRules,
   [selectRequantized],
   [selectIntegerAdd, selectIntegerSub],
   [nnConv, qnnConv, nnConvTranspose, qnnConvTranspose, nnMatmul, qnnMatmul].map(plain),
   [selectReciprocal],
 ];
+
+/** A function, so that a process that selects nothing does not load them. */
+export const selectRules = (): readonly (readonly AnyRule[])[] => stages;
