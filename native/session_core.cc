@@ -32,22 +32,30 @@ SessionCore::SessionCore(const SessionPlan& plan, CompiledPlan compiled, std::sh
   give_arena();
 }
 
-void SessionCore::resize(const SessionPlan& plan, CompiledPlan compiled) {
-  ArenaPool::Arena arena = arenas_->take(compiled.arena_bytes);  // what the system does not have is told here
+template <class Replace>
+void SessionCore::resize(const SessionPlan& plan, int64_t arena_bytes, const Replace& replace) {
+  ArenaPool::Arena arena = arenas_->take(arena_bytes);  // what the system does not have is told here
   std::vector<int64_t> input_bytes = plan.input_bytes, output_bytes = plan.output_bytes;
   std::unique_lock lock(mutex_);
   wait_until_idle(lock);
-  const int64_t needed = compiled.arena_bytes;
-  held_bytes_ = std::min(held_bytes_ + arenas_->enter(needed), needed);
+  held_bytes_ = std::min(held_bytes_ + arenas_->enter(arena_bytes), arena_bytes);
   arenas_->leave(plan_.arena_bytes);
   arenas_->give(std::move(arena));
-  std::swap(plan_, compiled);  // the former plan is freed behind the lock
+  replace();
   input_bytes_ = std::move(input_bytes);
   output_bytes_ = std::move(output_bytes);
   input_alignment_ = plan_.input_alignment;
   output_alignment_ = plan_.output_alignment;
   arena_at_ = nullptr;
   last_run_ = Clock::duration::max();
+}
+
+void SessionCore::resize(const SessionPlan& plan, CompiledPlan compiled) {
+  resize(plan, compiled.arena_bytes, [&] { std::swap(plan_, compiled); });
+}
+
+void SessionCore::resize(const SessionPlan& plan, PlanChange change) {
+  resize(plan, change.arena_bytes(plan_), [&] { change.apply_to(plan_); });
 }
 
 SessionCore::~SessionCore() {

@@ -48,6 +48,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // Computes by another plan from now on, as a new session would, behind the runs that were submitted. Where it throws, nothing
   // has changed.
   void resize(const SessionPlan& plan, CompiledPlan compiled);
+  // The same where few commands are others, by a change that fits.
+  void resize(const SessionPlan& plan, PlanChange change);
 
   // Finishes the runs that have not begun with an error, and frees everything, after the run that has begun where there is
   // one; does not wait for that. Idempotent.
@@ -95,6 +97,8 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   void set_addresses(bool of_outputs, const BufferList& addresses);
   bool is_aligned(const BufferList& inputs) const;
   bool take(const BufferList& inputs);
+  template <class Replace>
+  void resize(const SessionPlan& plan, int64_t arena_bytes, const Replace& replace);
   void wait_until_idle(std::unique_lock<std::mutex>& lock);
   std::unique_ptr<Copies> copies_of(const BufferList& inputs);
   void run_next();

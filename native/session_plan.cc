@@ -32,12 +32,14 @@ struct ReadBytes {
 
 class PlanWork::Compiler {
  public:
-  explicit Compiler(const SessionPlan& plan) : plan_(plan), scratch_((plan.arena_bytes + 63) / 64 * 64) {
+  Compiler(const SessionPlan& plan, const std::vector<size_t>* only) : plan_(plan), only_(only) {
+    compiled_.buffer_bytes = plan.arena_bytes;
     compiled_.input_alignment.assign(plan.input_bytes.size(), 1);
     compiled_.output_alignment.assign(plan.output_bytes.size(), 1);
-    compiled_.steps.resize(plan.commands.size());
+    compiled_.steps.resize(only == nullptr ? plan.commands.size() : only->size());
     size_t addresses = 0, references = 0;
-    for (const Command& command : plan.commands) {
+    for (size_t i = 0; i < compiled_.steps.size(); i++) {
+      const Command& command = plan.commands[command_of(i)];
       references += command.arguments.size() + 1;
       if (command.kernel) addresses += command.kernel->arguments.size() + 1;
     }
@@ -47,28 +49,49 @@ class PlanWork::Compiler {
   }
 
   bool advance(Clock::time_point until) {
-    while (at_ < plan_.commands.size()) {
+    while (next_ < compiled_.steps.size()) {
+      at_ = command_of(next_);
       const Command& command = plan_.commands[at_];
-      Step& step = compiled_.steps[at_];
+      Step& step = compiled_.steps[next_++];
+      step.first_address = compiled_.addresses.size();
+      step.first_patch = compiled_.patches.size();
+      step.first_arena_patch = compiled_.arena_patches.size();
+      step.first_constant = compiled_.constants.size();
       if (command.primitive) {
         add_primitive(command, step);
       } else {
         add_kernel(command, step);
       }
       release_read();
-      at_++;
-      if (Clock::now() >= until) break;
+      if (until != Clock::time_point::max() && Clock::now() >= until) break;
     }
-    return at_ == plan_.commands.size();
+    return next_ == compiled_.steps.size();
   }
 
   CompiledPlan finish() {
-    find_taking_steps();
-    compiled_.arena_bytes = scratch_bytes_ == 0 ? plan_.arena_bytes : checked_add(scratch_, scratch_bytes_);
+    if (only_ == nullptr) find_taking_steps(compiled_);
+    compiled_.arena_bytes = std::max(plan_.arena_bytes, scratch_end(compiled_));
     return std::move(compiled_);
   }
 
+  static void find_taking_steps(CompiledPlan& plan) {
+    plan.taking_steps = 0;
+    for (size_t i = 0; i < plan.past_inputs; i++) {
+      if (plan.steps[i].primitive || !plan.steps[i].kernel->is_light) return;
+    }
+    if (plan.past_inputs <= plan.first_output) plan.taking_steps = plan.past_inputs;
+  }
+
+  // The end of the scratch memory; 0 where there is none.
+  static int64_t scratch_end(const CompiledPlan& plan) {
+    int64_t most = 0;
+    for (const Step& step : plan.steps) most = std::max(most, step.scratch_bytes);
+    return most == 0 ? 0 : checked_add(plan.scratch_at(), most);
+  }
+
  private:
+  size_t command_of(size_t step) const { return only_ == nullptr ? step : (*only_)[step]; }
+
   // The command, in messages.
   std::string what() const { return "commands[" + std::to_string(at_) + "] (" + plan_.commands[at_].name + ")"; }
 
@@ -98,13 +121,6 @@ class PlanWork::Compiler {
   void release_read() {
     for (; !expendable_.empty() && expendable_.back().reader == at_; expendable_.pop_back())
       release_pages(expendable_.back().begin, expendable_.back().end);
-  }
-
-  void find_taking_steps() {
-    for (size_t i = 0; i < past_inputs_; i++) {
-      if (compiled_.steps[i].primitive || !compiled_.steps[i].kernel->is_light) return;
-    }
-    if (past_inputs_ <= first_output_) compiled_.taking_steps = past_inputs_;
   }
 
   void add_primitive(const Command& command, Step& step) {
@@ -140,7 +156,6 @@ class PlanWork::Compiler {
     const std::vector<Placed> placed = place(command, program.arguments);
     const bool is_prepared = command.prepared.has_value();
     step.kernel = command.kernel;
-    step.first_address = compiled_.addresses.size();
     std::vector<uint8_t*> constants(placed.size(), nullptr);
     Identities identities(placed.size());
     bool has_constants = false;
@@ -170,8 +185,7 @@ class PlanWork::Compiler {
       step.scratch_bytes = program.prepare(constants.data(), identities);
     }
     if (step.scratch_bytes == 0) return;
-    compiled_.arena_patches.push_back({scratch_, {nullptr, scratch}});
-    scratch_bytes_ = std::max(scratch_bytes_, step.scratch_bytes);
+    compiled_.arena_patches.push_back({compiled_.scratch_at(), {nullptr, scratch}});
   }
 
   std::vector<Placed> place(const Command& command, const std::vector<ArgumentRule>& rules) {
@@ -273,21 +287,89 @@ class PlanWork::Compiler {
       compiled_.arena_patches.push_back({ref.offset, place});
       return;
     }
-    if (ref.space == Space::input) past_inputs_ = at_ + 1;
-    if (ref.space == Space::output) first_output_ = std::min(first_output_, at_);
+    if (ref.space == Space::input) compiled_.past_inputs = at_ + 1;
+    if (ref.space == Space::output) compiled_.first_output = std::min(compiled_.first_output, at_);
     compiled_.patches.push_back({ref.space == Space::output, ref.index, place});
   }
 
   const SessionPlan& plan_;
-  const int64_t scratch_;  // where the scratch memory of kernels begins
-  int64_t scratch_bytes_ = 0;
+  const std::vector<size_t>* only_;
   CompiledPlan compiled_;
   std::vector<ReadBytes> expendable_;  // by their last readers, the first one at the end
-  size_t at_ = 0;  // the step
-  size_t past_inputs_ = 0, first_output_ = SIZE_MAX;
+  size_t next_ = 0;  // step
+  size_t at_ = 0;    // the command
 };
 
-PlanWork::PlanWork(const SessionPlan& plan) : compiler_(std::make_unique<Compiler>(plan)) {}
+namespace {
+
+// The part of a list of the plan that a step has.
+template <class T>
+std::span<T> part_of(std::vector<T>& list, const CompiledPlan& plan, size_t step, size_t Step::*first) {
+  const size_t begin = plan.steps[step].*first;
+  const size_t end = step + 1 < plan.steps.size() ? plan.steps[step + 1].*first : list.size();
+  return std::span<T>(list).subspan(begin, end - begin);
+}
+
+}  // namespace
+
+bool PlanChange::fits(const CompiledPlan& whole) const {
+  auto &old = const_cast<CompiledPlan&>(whole), &own = const_cast<CompiledPlan&>(plan);  // which are read alone
+  for (size_t k = 0; k < commands.size(); k++) {
+    const size_t i = commands[k];
+    const auto equal_counts = [&](auto& to, auto& from, size_t Step::*first) {
+      return part_of(to, whole, i, first).size() == part_of(from, plan, k, first).size();
+    };
+    if (!equal_counts(old.addresses, own.addresses, &Step::first_address) ||
+        !equal_counts(old.patches, own.patches, &Step::first_patch) ||
+        !equal_counts(old.arena_patches, own.arena_patches, &Step::first_arena_patch) ||
+        !std::ranges::equal(part_of(old.constants, whole, i, &Step::first_constant),
+                            part_of(own.constants, plan, k, &Step::first_constant))) {
+      return false;
+    }
+  }
+  return true;
+}
+
+int64_t PlanChange::arena_bytes(const CompiledPlan& whole) const {
+  // a scratch memory that has become smaller keeps its size
+  return std::max(whole.arena_bytes, plan.arena_bytes);
+}
+
+void PlanChange::apply_to(CompiledPlan& whole) {
+  whole.arena_bytes = arena_bytes(whole);
+  for (size_t k = 0; k < commands.size(); k++) {
+    const size_t i = commands[k];
+    Step &to = whole.steps[i], &from = plan.steps[k];
+    const auto moved = [&](AddressPlace place) {
+      if (place.memory == nullptr) place.index += to.first_address - from.first_address;
+      return place;
+    };
+    std::ranges::copy(part_of(plan.addresses, plan, k, &Step::first_address),
+                      part_of(whole.addresses, whole, i, &Step::first_address).begin());
+    std::ranges::transform(part_of(plan.patches, plan, k, &Step::first_patch),
+                           part_of(whole.patches, whole, i, &Step::first_patch).begin(),
+                           [&](const Patch& patch) { return Patch{patch.output, patch.index, moved(patch.place)}; });
+    std::ranges::transform(part_of(plan.arena_patches, plan, k, &Step::first_arena_patch),
+                           part_of(whole.arena_patches, whole, i, &Step::first_arena_patch).begin(),
+                           [&](const ArenaPatch& patch) { return ArenaPatch{patch.offset, moved(patch.place)}; });
+    to.primitive = std::move(from.primitive);
+    to.memories = std::move(from.memories);
+    to.arguments = std::move(from.arguments);
+    to.kernel = std::move(from.kernel);
+    to.scratch_bytes = from.scratch_bytes;
+  }
+  const auto raise = [](std::vector<int64_t>& all, const std::vector<int64_t>& some) {
+    for (size_t i = 0; i < all.size(); i++) all[i] = std::max(all[i], some[i]);
+  };
+  raise(whole.input_alignment, plan.input_alignment);
+  raise(whole.output_alignment, plan.output_alignment);
+  PlanWork::find_taking_steps(whole);
+  std::swap(whole.numbers, plan.numbers);
+}
+
+PlanWork::PlanWork(const SessionPlan& plan, const std::vector<size_t>* commands)
+    : compiler_(std::make_unique<Compiler>(plan, commands)) {}
+void PlanWork::find_taking_steps(CompiledPlan& plan) { Compiler::find_taking_steps(plan); }
 PlanWork::~PlanWork() = default;
 bool PlanWork::advance(Clock::time_point until) { return compiler_->advance(until); }
 CompiledPlan PlanWork::finish() { return compiler_->finish(); }

@@ -49,7 +49,8 @@ struct Step {
   std::vector<dnnl_exec_arg_t> arguments;
   std::shared_ptr<KernelProgram> kernel;
   int64_t scratch_bytes = 0;  // of the kernel
-  size_t first_address = 0;   // of a kernel's, in `addresses` of the plan
+  // Where its own begin in the lists of the plan.
+  size_t first_address = 0, first_patch = 0, first_arena_patch = 0, first_constant = 0;
 };
 
 // Where an address is written to.
@@ -77,14 +78,20 @@ struct CompiledPlan {
   // So many steps, the first, are light kernels that read all inputs and write no output: to run them takes as long as to copy
   // the inputs. 0 where there are none.
   size_t taking_steps = 0;
+  size_t past_inputs = 0;          // behind the last command that reads an input
+  size_t first_output = SIZE_MAX;  // the first command that writes an output
+  int64_t buffer_bytes = 0;        // of the arena without scratch memory
   std::vector<uint8_t*> addresses;
   std::vector<Patch> patches;
   std::vector<ArenaPatch> arena_patches;
   std::vector<std::shared_ptr<const AlignedBuffer>> constants;  // kept alive
   std::vector<int64_t> input_alignment, output_alignment;
-  // The template that it follows, of which no two have one number, and the numbers that it has; 0 and empty: it follows none.
+  // The template that it follows, of which no two have one number, and the numbers and offsets that it has; 0 and empty: it
+  // follows none.
   int64_t maker = 0;
-  std::vector<double> numbers;
+  std::vector<double> numbers, offsets;
+
+  int64_t scratch_at() const { return (buffer_bytes + 63) / 64 * 64; }
 
   void set(const AddressPlace& place, uint8_t* address) {
     if (place.memory == nullptr) {
@@ -101,7 +108,8 @@ using Clock = std::chrono::steady_clock;
 // other. The plan has to stay where it is meanwhile. Throws InvalidArgument.
 class PlanWork {
  public:
-  explicit PlanWork(const SessionPlan& plan);
+  // `commands`: these alone; they stay where they are.
+  explicit PlanWork(const SessionPlan& plan, const std::vector<size_t>* commands = nullptr);
   ~PlanWork();
   PlanWork(const PlanWork&) = delete;
   PlanWork& operator=(const PlanWork&) = delete;
@@ -110,10 +118,24 @@ class PlanWork {
   bool advance(Clock::time_point until);
   // Once, when all is done.
   CompiledPlan finish();
+  static void find_taking_steps(CompiledPlan& plan);
 
  private:
   class Compiler;
   std::unique_ptr<Compiler> compiler_;
+};
+
+// Some commands of a plan, anew.
+struct PlanChange {
+  std::vector<size_t> commands;
+  CompiledPlan plan;  // of these alone
+
+  // True where they take the places in the lists of the plan that they had before, and read the same constants.
+  bool fits(const CompiledPlan& whole) const;
+  // The size of the arena afterwards.
+  int64_t arena_bytes(const CompiledPlan& whole) const;
+  // Of a change that fits.
+  void apply_to(CompiledPlan& whole);
 };
 
 // All at once.

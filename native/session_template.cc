@@ -96,7 +96,10 @@ void SessionTemplateCore::declare(const Argument& argument) {
     if (ref.absent()) continue;
     command.arguments.emplace_back(argument_name, read_buffer_ref(ref));
     const Space space = command.arguments.back().second.space;
-    if (space == Space::arena) offset_count_++;
+    const BufferRef& last = command.arguments.back().second;
+    if (space == Space::arena) offsets_.push_back(static_cast<double>(last.offset));
+    if (space == Space::input) own.border.push_back(last.index);
+    if (space == Space::output) own.border.push_back(plan_.input_bytes.size() + last.index);
     own.has_constants = own.has_constants || space == Space::constant;
   }
   const auto like = [&](const Declared& other) {
@@ -118,17 +121,30 @@ bool SessionTemplateCore::same_but_for_numbers(const SessionTemplateCore& other)
 }
 
 void SessionTemplateCore::replace(const double* numbers, const double* offsets, int64_t arena_bytes) {
+  // all that can be refused comes before all that changes
+  const size_t border = plan_.input_bytes.size() + plan_.output_bytes.size();
+  for (size_t i = 0; i < border; i++) whole(numbers[i], "bytes of inputs and outputs");
+  const bool has_other_offsets = !std::equal(offsets_.begin(), offsets_.end(), offsets);
+  for (size_t i = 0; has_other_offsets && i < offsets_.size(); i++) whole(offsets[i], "offsets");
   plan_.arena_bytes = arena_bytes;
-  numbers_.assign(numbers, numbers + numbers_.size());
+  const double* next = numbers;
   for (auto* list : {&plan_.input_bytes, &plan_.output_bytes}) {
-    for (int64_t& bytes : *list) bytes = whole(*numbers++, "bytes of inputs and outputs");
+    for (int64_t& bytes : *list) bytes = static_cast<int64_t>(*next++);
   }
   for (size_t i = 0; i < declared_.size(); i++) {
-    if (declared_[i].kernel) {
-      for (double* number : declared_[i].kernel->numbers()) *number = *numbers++;
-    }
-    for (auto& [name, ref] : plan_.commands[i].arguments) {
-      if (ref.space == Space::arena) ref.offset = whole(*offsets++, "offsets");
+    const Declared& own = declared_[i];
+    // most stay as they are, and a declaration is spread over memory
+    if (!own.kernel || equal_numbers(i, numbers + own.first_number)) continue;
+    next = numbers + own.first_number;
+    for (double* number : own.kernel->numbers()) *number = *next++;
+  }
+  std::copy_n(numbers, numbers_.size(), numbers_.begin());
+  if (!has_other_offsets) return;
+  std::copy_n(offsets, offsets_.size(), offsets_.begin());
+  next = offsets;
+  for (Command& command : plan_.commands) {
+    for (auto& [name, ref] : command.arguments) {
+      if (ref.space == Space::arena) ref.offset = static_cast<int64_t>(*next++);
     }
   }
 }
@@ -171,11 +187,32 @@ std::shared_ptr<SessionCore> SessionTemplateCore::session_until(Clock::time_poin
 
 void SessionTemplateCore::resize(SessionCore& session) {
   require(session.plan().maker == id_, "resize: the session was not made of this template");
-  session.resize(plan_, *plan_until(Clock::time_point::max(), &session.plan()));
+  const CompiledPlan& earlier = session.plan();
+  const bool is_placed_alike = earlier.offsets == offsets_ && earlier.buffer_bytes == plan_.arena_bytes;
+  if (is_placed_alike) {
+    PlanChange change{changed_since(earlier), {}};
+    change.plan = *plan_until(Clock::time_point::max(), &earlier, &change.commands);
+    if (change.fits(earlier)) return session.resize(plan_, std::move(change));
+  }
+  session.resize(plan_, *plan_until(Clock::time_point::max(), &earlier));
+}
+
+// The commands whose kernels have other numbers, or whose inputs or outputs have other sizes.
+std::vector<size_t> SessionTemplateCore::changed_since(const CompiledPlan& earlier) const {
+  std::vector<size_t> changed;
+  for (size_t i = 0; i < declared_.size(); i++) {
+    const Declared& own = declared_[i];
+    const auto is_other = [&](size_t place) { return earlier.numbers[place] != numbers_[place]; };
+    const bool is_kernel_kept = !own.kernel || is_kept(i, &earlier);
+    if (!is_kernel_kept || std::ranges::any_of(own.border, is_other)) changed.push_back(i);
+  }
+  return changed;
 }
 
 // @param earlier a plan of this template, whose kernels are taken over where they are the same
-std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point until, const CompiledPlan* earlier) {
+// @param only these commands
+std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point until, const CompiledPlan* earlier,
+                                                            const std::vector<size_t>* only) {
   // What is packed does not depend on the number of threads, so while others compute one will do.
   const TeamScope team(target_.threads, TeamScope::IfFree{});
   std::optional<AloneScope> alone;
@@ -189,8 +226,10 @@ std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point un
   } end{*this};
   if (!making_) making_.emplace();
   Making& making = *making_;
-  while (making.commands < declared_.size()) {
-    const size_t i = making.commands++;
+  const size_t count = only == nullptr ? declared_.size() : only->size();
+  while (making.steps < count) {
+    const size_t i = only == nullptr ? making.steps : (*only)[making.steps];
+    making.steps++;
     if (declared_[i].kernel && is_kept(i, earlier)) {
       plan_.commands[i].kernel = earlier->steps[i].kernel;
       plan_.commands[i].prepared = earlier->steps[i].scratch_bytes;
@@ -201,7 +240,7 @@ std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point un
     end.is_end = false;
     return std::nullopt;
   }
-  if (!making.work) making.work = std::make_unique<PlanWork>(plan_);
+  if (!making.work) making.work = std::make_unique<PlanWork>(plan_, only);
   if (!making.work->advance(until)) {
     end.is_end = false;
     return std::nullopt;
@@ -209,6 +248,7 @@ std::optional<CompiledPlan> SessionTemplateCore::plan_until(Clock::time_point un
   CompiledPlan plan = making.work->finish();
   plan.maker = id_;
   plan.numbers = numbers_;
+  plan.offsets = offsets_;
   return plan;
 }
 

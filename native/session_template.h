@@ -22,7 +22,7 @@ class SessionTemplateCore {
   // The bytes of inputs and of outputs, then the numbers of each kernel.
   const std::vector<double>& numbers() const { return numbers_; }
   // References to the arena, whose offsets can be replaced.
-  size_t offset_count() const { return offset_count_; }
+  size_t offset_count() const { return offsets_.size(); }
   bool same_but_for_numbers(const SessionTemplateCore& other) const;
 
   // Memory that nothing but the next session reads.
@@ -42,6 +42,7 @@ class SessionTemplateCore {
   struct Declared {
     std::unique_ptr<DeclarationTree> kernel;  // else a primitive
     size_t first_number = 0;     // in `numbers_`
+    std::vector<size_t> border;  // the places in `numbers_` of the inputs and outputs that it names
     size_t alike = 0;            // the first command whose kernel differs in numbers alone
     bool has_constants = false;  // among its arguments
   };
@@ -49,14 +50,16 @@ class SessionTemplateCore {
   // A session that is being made.
   struct Making {
     std::vector<size_t> makers;  // the commands whose programs were made
-    size_t commands = 0;         // that have their programs
+    size_t steps = 0;            // that have their programs
     std::unique_ptr<PlanWork> work;
   };
 
   void declare(const Argument& argument);
   bool equal_numbers(size_t command, const double* others) const;
   bool is_kept(size_t command, const CompiledPlan* earlier) const;
-  std::optional<CompiledPlan> plan_until(Clock::time_point until, const CompiledPlan* earlier = nullptr);
+  std::vector<size_t> changed_since(const CompiledPlan& earlier) const;
+  std::optional<CompiledPlan> plan_until(Clock::time_point until, const CompiledPlan* earlier = nullptr,
+                                         const std::vector<size_t>* only = nullptr);
   std::shared_ptr<KernelProgram> program_of(size_t command);
   void end_making();
 
@@ -67,8 +70,7 @@ class SessionTemplateCore {
   std::shared_ptr<ArenaPool> arenas_;
   SessionPlan plan_;  // without kernels but while a session is made
   std::vector<Declared> declared_;
-  std::vector<double> numbers_;
-  size_t offset_count_ = 0;
+  std::vector<double> numbers_, offsets_;
   std::optional<Making> making_;
 };
 

@@ -80,7 +80,7 @@ export interface PlanForm {
   readonly numbers: Float64Array;
   /** True when another plan differs in numbers alone. */
   matches(other: PlanForm): boolean;
-  /** The plan of this form with other numbers. */
+  /** The plan of this form with other numbers, which are the plan's from now on. */
   with(numbers: Float64Array): Plan;
   /** Frees what sessions have left for those of other numbers. Idempotent. */
   dispose?(): void;

@@ -24,13 +24,31 @@ export function symbolTold(dim: Dim): string | undefined {
   return symbol !== undefined && more.length === 0 && typeof subDims(dim, symbol) === 'number' ? symbol : undefined;
 }
 
+/** What an axis tells: the text of its size, and a symbol that is so much less. */
+interface Told {
+  readonly axis: number;
+  readonly dim: string;
+  readonly symbol: string | undefined;
+  readonly more: number;
+}
+
+/** By shapes: bodies learn the sizes of the same ones with each run. */
+const told = new WeakMap<Shape, readonly Told[]>();
+
+const toldBy = (shape: Shape): readonly Told[] =>
+  shape.flatMap((dim, axis) => {
+    if (typeof dim === 'number') return [];
+    const symbol = symbolTold(dim);
+    return [{ axis, dim, symbol, more: symbol === undefined ? 0 : Number(subDims(dim, symbol)) }];
+  });
+
 /** Notes the sizes of a tensor whose shape is given in symbols: each text of a size, and the symbol in it where nothing but a number is added. */
 export function learnSizes(bindings: Map<string, number>, shape: Shape, actual: readonly number[]): void {
   if (isStatic(shape)) return;
-  shape.forEach((dim, axis) => {
-    if (typeof dim === 'number') return;
+  let all = told.get(shape);
+  if (all === undefined) told.set(shape, (all = toldBy(shape)));
+  for (const { axis, dim, symbol, more } of all) {
     bindings.set(dim, actual[axis]);
-    const symbol = symbolTold(dim);
-    if (symbol !== undefined) bindings.set(symbol, actual[axis] - Number(subDims(dim, symbol)));
-  });
+    if (symbol !== undefined) bindings.set(symbol, actual[axis] - more);
+  }
 }

@@ -10,12 +10,15 @@ const KEPT = 8;
 export class Body implements BodyProgram {
   readonly #graph: Graph;
   readonly #backends: () => readonly Backend[];
+  /** In the shapes of its inputs. */
+  readonly #symbols: readonly string[];
   #families: PlanFamilies | undefined;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
 
   constructor(graph: Graph, backends: () => readonly Backend[]) {
     this.#graph = graph;
+    this.#symbols = [...new Set(graph.inputs.flatMap((id) => graph.values[id].type.shape).flatMap(symbolsIn))];
     this.#backends = backends;
   }
 
@@ -46,7 +49,7 @@ export class Body implements BodyProgram {
 
   /** Sizes of symbols have families of plans; others are planned each for itself. */
   #made(feeds: Feeds): Executable {
-    const { symbols, isWhole } = sizesOf(this.#graph, feeds);
+    const { symbols, isWhole } = sizesOf(this.#graph, this.#symbols, feeds);
     if (!isWhole || symbols.size === 0) return Executable.of(bodyAt(this.#graph, feeds), this.#backends());
     this.#families ??= new PlanFamilies(this.#graph, this.#backends());
     return Executable.at(this.#families, symbols);
@@ -86,11 +89,11 @@ export class Body implements BodyProgram {
 /** The sizes of symbols; whole where they tell all sizes of the inputs. */
 function sizesOf(
   graph: Graph,
+  names: readonly string[],
   feeds: Feeds,
 ): { readonly symbols: ReadonlyMap<string, number>; readonly isWhole: boolean } {
   const known = bodySizes(graph, feeds);
-  const names = new Set(graph.inputs.flatMap((id) => graph.values[id].type.shape).flatMap(symbolsIn));
-  const symbols = new Map([...names].flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])));
+  const symbols = new Map(names.flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])));
   // at the size 0 of a symbol others may follow than the types say
   const isWhole = graph.inputs.every((id) =>
     graph.values[id].type.shape.every((dim, axis) => bindDim(dim, symbols) === feeds[id].shape[axis]),

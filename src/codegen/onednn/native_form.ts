@@ -2,9 +2,9 @@
 import { assert } from '../../diagnostics/index.ts';
 import type { Node, StaticType } from '../../ir/index.ts';
 import type { Plan, PlanForm } from '../backend.ts';
+import { ArenaLayout } from './arena_layout.ts';
 import type { Arenas, NativeSession, OneDnnBinding, SessionTemplate, TemplateSizes } from './binding.ts';
 import { type Follower, followersOf } from './kernels/following.ts';
-import { type Lifetime, planMemory } from './memory_plan.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import type { Recording } from './recorder.ts';
 
@@ -24,8 +24,7 @@ export class NativeForm implements PlanForm {
   /** Those that nobody uses: a session of other sizes takes one over. */
   readonly #idle: NativeSession[] = [];
   #isDisposed = false;
-  /** The order of the last placement of buffers. */
-  #order: number[] | undefined;
+  #layout: ArenaLayout | undefined;
 
   constructor(
     nodes: readonly Node[],
@@ -71,17 +70,17 @@ export class NativeForm implements PlanForm {
 
   with(numbers: Float64Array): Plan {
     const { arena, places, labels } = this.#recording;
-    let at = this.#ofTemplate;
-    const buffers = arena.map(({ first, last }): Lifetime => ({ first, last, bytes: numbers[at++] }));
+    let at = this.#ofTemplate + arena.length;
     const types = this.#types.map(({ dtype, shape }): StaticType => ({ dtype, shape: shape.map(() => numbers[at++]) }));
-    this.#order ??= buffers.map((_, i) => i);
-    const { offsets, bytes } = planMemory(buffers, undefined, this.#order);
+    const needed = numbers.subarray(this.#ofTemplate, this.#ofTemplate + arena.length);
+    if (!this.#layout?.holds(needed)) this.#layout = new ArenaLayout(arena, needed, places, this.#layout);
+    const { offsets, bytes: arenaBytes } = this.#layout;
     const border = numbers.subarray(0, this.#border);
-    const own = numbers.slice(0, this.#ofTemplate);
+    const own = numbers.subarray(0, this.#ofTemplate);
     for (const { at, from, value } of this.#followers) own[this.#border + at] = value(own[this.#border + from]);
-    const sizes = { numbers: own, offsets: Float64Array.from(places, (place) => offsets[place]), arenaBytes: bytes };
+    const sizes = { numbers: own, offsets, arenaBytes };
     return {
-      ...bytesOfPlan(bytes, [...border], labels.length),
+      ...bytesOfPlan(arenaBytes, [...border], labels.length),
       open: () =>
         open({ nodes: this.#nodes, labels, types }, this.#sessionAt(sizes), (session) => this.#retire(session)),
     };
