@@ -272,6 +272,10 @@ async function written({ path, text }) {
   return shebang + minified.code;
 }
 
+/** A part as a file: a function, so that the text that is read is the text that runs, without a copy. */
+const asPart = (code) =>
+  `(function (exports, require, module, __filename, __dirname, __load, __loadInTurns) {${code}\n})`;
+
 const asMember = (path, code) =>
   `((file, module) => {\n${code}file.${memberName(path)} = module.exports;\n})(exports, { exports: {} });\n`;
 
@@ -294,11 +298,12 @@ copyFileSync(join(import.meta.dirname, 'load_part.cjs'), join(OUT, LOADER));
 const account = {};
 for (const group of members.values()) {
   const file = fileOf.get(group[0]);
-  let text = '';
+  let code = '';
   for (const path of group) {
-    const code = await written(bundles.get(path));
-    text += isShared(path) ? asMember(path, code) : code;
+    const own = await written(bundles.get(path));
+    code += isShared(path) ? asMember(path, own) : own;
   }
+  const text = group.some(isEntry) ? code : asPart(code);
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, text, { mode: text.startsWith('#!') ? 0o755 : 0o644 });
   const shown = (name) =>

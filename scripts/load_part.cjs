@@ -2,6 +2,7 @@
 // that runs one model most functions are called once, so that compiling them takes longer than running them. `scripts/code_cache.mjs` keeps
 // their code in build/code, in a folder for the version of Node.js; without it, or where it does not fit, parts are compiled as ever.
 //
+// A part is the text of a function of (exports, require, module, __filename, __dirname, __load, __loadInTurns).
 // A file of the cache is 8 bytes, the CRC-32 of the part and of what follows, and the code: V8 itself does not look for damage.
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs');
 const { createRequire } = require('node:module');
@@ -33,7 +34,7 @@ function codeOf(name, checksum) {
 function compiled(name, filename) {
   const text = readFileSync(filename, 'latin1'); // bundles are ASCII
   const checksum = crc32(text);
-  const script = new Script(`(function(exports,require,module,__filename,__dirname,__load,__loadInTurns){${text}\n})`, {
+  const script = new Script(text, {
     filename,
     cachedData: codeOf(name, checksum),
     importModuleDynamically: constants.USE_MAIN_CONTEXT_DEFAULT_LOADER,

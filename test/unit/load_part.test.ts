@@ -15,12 +15,15 @@ beforeEach(() => {
   const parts = join(root, 'dist/parts');
   mkdirSync(parts, { recursive: true });
   copyFileSync(loader, join(parts, 'load_part.cjs'));
-  writeFileSync(join(parts, 'first.cjs'), 'const { twice } = __load("second.cjs"); exports.result = twice(21);');
-  writeFileSync(
-    join(parts, 'second.cjs'),
-    'exports.twice = (n) => 2 * n; exports.read = require("node:fs").readFileSync;',
-  );
-  writeFileSync(join(parts, 'bad.cjs'), 'exports.begun = true; throw new Error("not today");');
+  /** As scripts/bundle.mjs writes it. */
+  const write = (name: string, code: string): void =>
+    writeFileSync(
+      join(parts, name),
+      `(function (exports, require, module, __filename, __dirname, __load, __loadInTurns) {${code}\n})`,
+    );
+  write('first.cjs', 'const { twice } = __load("second.cjs"); exports.result = twice(21);');
+  write('second.cjs', 'exports.twice = (n) => 2 * n; exports.read = require("node:fs").readFileSync;');
+  write('bad.cjs', 'exports.begun = true; throw new Error("not today");');
 });
 afterEach(() => rmSync(root, { recursive: true }));
 
