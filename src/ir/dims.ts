@@ -2,7 +2,8 @@
  * Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression; equal ones have one
  * text.
  */
-import { add, call, dimFunctions, dimOf, divide, lowerBound, multiply, polynomialOf, subtract } from './polynomial.ts';
+import { call, dimOf, divide, lowerBound, multiply, polynomialOf } from './polynomial.ts';
+import { add, dimFunctions, subtract } from './polynomial_terms.ts';
 import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';
 
@@ -36,6 +37,18 @@ export const wrapDims = operation(
   (a, b) => call('wrap', a, b),
 );
 
+/** By their names in expressions. */
+const operations: Readonly<Record<string, (a: Dim, b: Dim) => Dim>> = {
+  '+': addDims,
+  '-': subDims,
+  '*': mulDims,
+  '/': divDims,
+  max: maxDims,
+  min: minDims,
+  broadcast: broadcastDims,
+  wrap: wrapDims,
+};
+
 /** ⌈a / b⌉ for a positive b. */
 export const ceilDims = (a: Dim, b: Dim): Dim => divDims(addDims(a, subDims(b, 1)), b);
 
@@ -52,10 +65,19 @@ export const leastOf = (dim: Dim): number => (typeof dim === 'number' ? dim : lo
 /** The one spelling of an expression. */
 export const canonicalDim = (dim: Dim): Dim => (typeof dim === 'number' ? dim : dimOf(polynomialOf(dim)));
 
-/** The value of a dimension once its symbols are bound, or the dimension itself when one is unbound. */
+/** The value of a dimension once its symbols are bound; where some of them are not, the expression of these. */
 export function bindDim(dim: Dim, bindings: ReadonlyMap<string, number>): Dim {
   if (typeof dim === 'number') return dim;
-  return bindings.get(dim) ?? valueWith(polynomialOf(dim), bindings) ?? dim;
+  return bindings.get(dim) ?? valueWith(polynomialOf(dim), bindings) ?? partlyBound(dim, bindings);
+}
+
+function partlyBound(dim: string, bindings: ReadonlyMap<string, number>): Dim {
+  if (!symbolsIn(dim).some((symbol) => bindings.has(symbol))) return dim;
+  return buildDim<Dim>(dim, {
+    number: (value) => value,
+    symbol: (name) => bindings.get(name) ?? name,
+    apply: (name, a, b) => operations[name](a, b),
+  });
 }
 
 /** The symbols of a dimension, which may be an expression. */

@@ -6,44 +6,35 @@
  *
  * have the same text. The text is kept in graphs, so it reads back as the same polynomial.
  */
+import { lowerBoundWith } from './polynomial_bounds.ts';
+import {
+  type Atom,
+  add,
+  atomsIn,
+  constantOf,
+  dimFunctions,
+  greatestCommonDivisor,
+  keyOf,
+  leadingTerm,
+  numberOf,
+  type Polynomial,
+  subtract,
+  symbol,
+  without,
+} from './polynomial_terms.ts';
 import type { Dim } from './types.ts';
 
-/** The functions that expressions may call, besides `+ - * /`, each of two sizes. */
-export const dimFunctions: Readonly<Record<string, (a: number, b: number) => number>> = {
-  max: Math.max,
-  min: Math.min,
-  /** The size to which two broadcast: both are the same, or one is 1. */
-  broadcast: (a, b) => (a === 1 ? b : a),
-  /** A position that counts from the end where it is negative. */
-  wrap: (position, size) => (position < 0 ? position + size : position),
-};
-
-/** Coefficients by monomial: the texts of its atoms in order, '' for the constant. */
-export type Polynomial = ReadonlyMap<string, number>;
-
-/** The content of a factor, found by its text. */
-export type Atom =
-  | { readonly kind: 'symbol' }
-  | { readonly kind: 'quotient'; readonly above: Polynomial; readonly below: Polynomial }
-  | { readonly kind: 'call'; readonly name: string; readonly args: readonly Polynomial[] };
+/** A number that no value is below, −Infinity where none is seen. */
+export const lowerBound = lowerBoundWith((text) => atomOf(text));
 
 /** Products of longer sums stay products. */
 const MOST_TERMS = 64;
 const DEEPEST = 256;
-const SEPARATOR = '·';
 
 const read = new Map<string, Polynomial>();
 const atoms = new Map<string, Atom>();
 /** The number of texts to remember; more are read again. */
 const MOST_KEPT = 20_000;
-
-export const constantOf = (value: number): Polynomial => (value === 0 ? new Map() : new Map([['', value]]));
-
-/** The number that a polynomial is, undefined where symbols remain. */
-export function numberOf(p: Polynomial): number | undefined {
-  if (p.size === 0) return 0;
-  return p.size === 1 ? p.get('') : undefined;
-}
 
 export function polynomialOf(dim: Dim): Polynomial {
   if (typeof dim === 'number') return constantOf(dim);
@@ -56,25 +47,6 @@ export function polynomialOf(dim: Dim): Polynomial {
 }
 
 export const dimOf = (p: Polynomial): Dim => numberOf(p) ?? textOf(p);
-
-const symbol = (text: string): Polynomial => new Map([[text, 1]]);
-
-function combined(a: Polynomial, b: Polynomial, factor: number): Map<string, number> {
-  const sum = new Map(a);
-  for (const [key, coefficient] of b) {
-    const total = (sum.get(key) ?? 0) + factor * coefficient;
-    if (total === 0) sum.delete(key);
-    else sum.set(key, total);
-  }
-  return sum;
-}
-
-export const add = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, 1);
-export const subtract = (a: Polynomial, b: Polynomial): Polynomial => combined(a, b, -1);
-
-/** The atoms of a monomial. */
-export const atomsIn = (key: string): readonly string[] => (key === '' ? [] : key.split(SEPARATOR));
-const keyOf = (parts: readonly string[]): string => [...parts].sort().join(SEPARATOR);
 
 export function multiply(a: Polynomial, b: Polynomial): Polynomial {
   if (a.size * b.size > MOST_TERMS) return symbol(keyOf([a, b].map((p) => `(${textOf(p)})`))); // sums as atoms
@@ -121,9 +93,6 @@ function divideByNumber(a: Polynomial, b: number): Polynomial {
   return add(whole, quotient(reduced, constantOf(by)));
 }
 
-const greatestCommonDivisor = (a: number, b: number): number =>
-  b === 0 ? Math.abs(a) : greatestCommonDivisor(b, a % b);
-
 /** Divides term by term: multiples of the divisor exactly, the rest as a quotient. */
 function divideBySymbols(a: Polynomial, b: Polynomial): Polynomial {
   if (b.size > 1) return exactQuotient(a, b) ?? quotient(a, b);
@@ -152,27 +121,6 @@ function exactQuotient(a: Polynomial, b: Polynomial): Polynomial | undefined {
     rest = subtract(rest, multiply(times, b));
   }
   return result;
-}
-
-/** The term that comes first by degree, then by the powers of atoms in their order: an order that products keep. */
-const leadingTerm = (p: Polynomial): readonly [string, number] =>
-  [...p].reduce((first, term) => (comesBefore(atomsIn(term[0]), atomsIn(first[0])) ? term : first));
-
-function comesBefore(a: readonly string[], b: readonly string[]): boolean {
-  if (a.length !== b.length) return a.length > b.length;
-  const at = a.findIndex((part, i) => part !== b[i]);
-  return at >= 0 && a[at] < b[at];
-}
-
-/** The list without each of `removed`, undefined where one of them is not in it. */
-function without(list: readonly string[], removed: readonly string[]): readonly string[] | undefined {
-  const rest = [...list];
-  for (const item of removed) {
-    const at = rest.indexOf(item);
-    if (at < 0) return undefined;
-    rest.splice(at, 1);
-  }
-  return rest;
 }
 
 const enclosed = (p: Polynomial): string => {
@@ -257,70 +205,6 @@ export function atomOf(text: string): Atom {
     return { kind: 'quotient', above: polynomialOf(text.slice(1, -1)), below: constantOf(1) };
   new Reader(text).read(); // records the atoms of the text
   return atoms.get(text) ?? { kind: 'symbol' };
-}
-
-// ---- bounds: a symbol is a size, and may be 0; what divides is not 0
-
-/** A number that no value is below, −Infinity where none is seen. */
-export const lowerBound = (p: Polynomial): number => bound(p, 0);
-
-function bound(p: Polynomial, depth: number): number {
-  let least = 0;
-  for (const [key, coefficient] of p) {
-    const [low, high] = rangeOf(atomsIn(key), depth);
-    least += coefficient > 0 ? coefficient * low : coefficient * high;
-  }
-  if (Number.isNaN(least)) least = Number.NEGATIVE_INFINITY;
-  if (depth > 2) return least;
-  // −min(a, b) is at least −a, and max(a, b) at least a; ⌊a/b⌋ is at most a/b, and at least (a − b + 1)/b
-  let best = least;
-  for (const [key, coefficient] of p) {
-    const made = atomOf(key);
-    const below = made.kind === 'quotient' ? (numberOf(made.below) ?? 0) : 0;
-    if (made.kind === 'quotient' && below > 0) {
-      const rest = combined(new Map(), p, below);
-      rest.delete(key);
-      const nearest = coefficient < 0 ? made.above : add(made.above, constantOf(1 - below));
-      best = Math.max(best, Math.ceil(bound(combined(rest, nearest, coefficient), depth + 1) / below));
-    }
-    if (made.kind !== 'call' || made.name !== (coefficient < 0 ? 'min' : 'max')) continue;
-    const rest = new Map(p);
-    rest.delete(key);
-    for (const arg of made.args) best = Math.max(best, bound(combined(rest, arg, coefficient), depth + 1));
-  }
-  return best;
-}
-
-function rangeOf(parts: readonly string[], depth: number): readonly [number, number] {
-  return parts
-    .map((part) => rangeOfAtom(part, depth))
-    .reduce<readonly [number, number]>(
-      ([a, b], [low, high]) =>
-        low >= 0 && a >= 0 ? [a * low, b * high] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
-      [1, 1],
-    );
-}
-
-function rangeOfAtom(text: string, depth: number): readonly [number, number] {
-  const made = atomOf(text);
-  if (made.kind === 'symbol') return [0, Number.POSITIVE_INFINITY];
-  if (depth > 4) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  const range = (p: Polynomial): readonly [number, number] => [
-    bound(p, depth + 1),
-    -bound(combined(new Map(), p, -1), depth + 1),
-  ];
-  if (made.kind === 'quotient') {
-    const [low, high] = range(made.above);
-    const below = numberOf(made.below);
-    if (below !== undefined && below > 0) return [Math.floor(low / below), Math.floor(high / below)];
-    return low >= 0 && bound(made.below, depth + 1) >= 0
-      ? [0, high]
-      : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  }
-  if (made.name === 'wrap') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-  const [[a, b], [c, d]] = made.args.map(range);
-  if (made.name === 'broadcast') return [Math.min(a, c), Math.max(b, d)];
-  return made.name === 'max' ? [Math.max(a, c), Math.max(b, d)] : [Math.min(a, c), Math.min(b, d)];
 }
 
 // ---- text

@@ -1,5 +1,6 @@
 /** Evaluation of a polynomial: its value for sizes, its symbols, the same arithmetic by other means. */
-import { atomOf, atomsIn, dimFunctions, type Polynomial } from './polynomial.ts';
+import { atomOf } from './polynomial.ts';
+import { atomsIn, dimFunctions, type Polynomial } from './polynomial_terms.ts';
 
 /** The value once symbols are sizes, undefined where one is not, or where 0 divides. */
 export function valueWith(p: Polynomial, bindings: ReadonlyMap<string, number>): number | undefined {

@@ -89,6 +89,31 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     outputs: ['made', 'less'],
   },
+  'backwards to the end, from either end': {
+    nodes: [
+      node('Slice', ['x', 'one', 'far', 'zero', 'minus'], ['y']),
+      node('Slice', ['x', 'far', 'farther', 'zero', 'minus'], ['z']),
+      node('Shape', ['z'], ['size']),
+    ],
+    outputs: ['y', 'z', 'size'],
+  },
+  'the place of the largest, where none is asked for': {
+    nodes: [node('Slice', ['x', 'zero', 'zero'], ['none']), node('ArgMax', ['none'], ['y'], { axis: 1 })],
+    outputs: ['y'],
+  },
+  'a size that the run counts, beside one that it is given': {
+    nodes: [
+      node('Cast', ['x'], ['is'], { to: 9 }),
+      node('NonZero', ['is'], ['at']),
+      node('Transpose', ['at'], ['where'], { perm: [1, 0] }),
+      node('GatherND', ['x', 'where'], ['v']),
+      node('Concat', ['v', 'row', 'two.f'], ['list'], { axis: 0 }),
+      node('Shape', ['list'], ['size']),
+      node('Concat', ['minus', 'size'], ['shape'], { axis: 0 }),
+      node('Reshape', ['list', 'shape'], ['y']),
+    ],
+    outputs: ['y', 'size'],
+  },
   'products over nothing': {
     nodes: [
       node('Transpose', ['x'], ['t'], { perm: [1, 0] }),
@@ -115,6 +140,8 @@ const constants = {
   twos: list(2),
   minus: list(-1),
   far: list(2 ** 31 - 1),
+  farther: tensor('s64', [2n ** 63n - 1n], [1]),
+  'two.f': tensor('f32', [1, 2], [2]),
   first: tensor('s64', [0n], []),
   two: tensor('s64', [2n], []),
 };

@@ -418,6 +418,63 @@ describe('what ONNX Runtime ends the process over is not handed to it', () => {
     model.dispose();
   });
 
+  it('attention over a cache in a batch of none', async () => {
+    const model = await compile(
+      writeModel({
+        inputs: [
+          ...['q', 'k', 'v'].map((name) => ({ name, type: 'float32', dims: ['B', 1, 8] })),
+          ...['keys', 'values'].map((name) => ({ name, type: 'float32', dims: ['B', 1, 'P', 8] })),
+          { name: 'last', type: 'int32', dims: ['B'] },
+          { name: 'total', type: 'int32', dims: [] },
+        ],
+        outputs: [{ name: 'y', type: 'float32' }],
+        nodes: [
+          {
+            op: 'GroupQueryAttention',
+            domain: 'com.microsoft',
+            inputs: ['q', 'k', 'v', 'keys', 'values', 'last', 'total'],
+            outputs: ['y', 'keys.y', 'values.y'],
+            attrs: { num_heads: 1, kv_num_heads: 1 },
+          },
+        ],
+        opsets: { '': 17, 'com.microsoft': 1 },
+      }),
+    );
+    const feeds = (b: number, p: number) => ({
+      ...Object.fromEntries(['q', 'k', 'v'].map((name) => [name, b > 0 ? ones([b, 1, 8]) : empty([b, 1, 8])])),
+      ...Object.fromEntries(
+        ['keys', 'values'].map((name) => [name, b * p > 0 ? ones([b, 1, p, 8]) : empty([b, 1, p, 8])]),
+      ),
+      last: { type: 'int32', dims: [b], data: new Int32Array(b).fill(p) },
+      total: { type: 'int32', dims: [], data: Int32Array.of(p + 1) },
+    });
+    expect([...model.runSync(feeds(1, 0)).y.data]).toEqual(Array(8).fill(1)); // no past
+    expect(() => model.runSync(feeds(0, 2))).toThrow(/without elements/);
+    expect([...model.runSync(feeds(2, 3)).y.data]).toEqual(Array(16).fill(1));
+    model.dispose();
+  });
+
+  it('the largest of nothing, of which a run tells how many', async () => {
+    const model = await compile(
+      writeModel({
+        inputs: [
+          { name: 'x', type: 'float32', dims: ['N', 3] },
+          { name: 'k', type: 'int64', dims: [1] },
+        ],
+        outputs: [{ name: 'y', type: 'float32' }],
+        nodes: [{ op: 'TopK', inputs: ['x', 'k'], outputs: ['y', 'at'] }],
+        opsets: { '': 17 },
+      }),
+    );
+    const feeds = (n: number) => ({
+      x: n > 0 ? ones([n, 3]) : empty([n, 3]),
+      k: { type: 'int64', dims: [1], data: BigInt64Array.of(2n) },
+    });
+    expect(model.runSync(feeds(2)).y.dims).toEqual([2, 2]);
+    expect(() => model.runSync(feeds(0))).toThrow(/without elements/);
+    model.dispose();
+  });
+
   it('a recurrent layer of no sequences, or of no steps', async () => {
     const weights = [
       { name: 'w', tensor: tensor('f32', Array(24).fill(0.5), [1, 8, 3]) },

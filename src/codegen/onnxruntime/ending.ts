@@ -16,26 +16,31 @@ import {
 } from '../../ir/index.ts';
 import type { Region } from '../backend.ts';
 
-/** Operators that fall over an operand without elements, at least in some of their forms. */
-const overNothing: ReadonlySet<string> = new Set([
-  'Einsum',
-  'GRU',
-  'LSTM',
-  'com.microsoft.FusedMatMul',
-  'com.microsoft.QLinearSoftmax',
-  'com.microsoft.TransposeMatMul',
+/** Operators that fall over an operand without elements, at least in some of their forms: over any, or over the first ones. */
+const overNothing: ReadonlyMap<string, number> = new Map([
+  ['Einsum', Number.POSITIVE_INFINITY],
+  ['GRU', Number.POSITIVE_INFINITY],
+  ['LSTM', Number.POSITIVE_INFINITY],
+  ['TopK', 1],
+  ['com.microsoft.FusedMatMul', Number.POSITIVE_INFINITY],
+  ['com.microsoft.GroupQueryAttention', 1],
+  ['com.microsoft.QLinearSoftmax', Number.POSITIVE_INFINITY],
+  ['com.microsoft.TransposeMatMul', Number.POSITIVE_INFINITY],
 ]);
 
-const fallsOverNothing = (node: Node): boolean => isOp(node, opaqueOp) && overNothing.has(String(node.attrs.operator));
+/** The operands without whose elements ONNX Runtime ends the process. */
+const neededBy = (node: Node): readonly ValueId[] => {
+  const first = isOp(node, opaqueOp) ? (overNothing.get(String(node.attrs.operator)) ?? 0) : 0;
+  return node.operands.slice(0, first).filter((id) => id !== null);
+};
 
 const isEmpty = (graph: Graph, id: ValueId): boolean => graph.values[id].type.shape.includes(0);
 
 /** True for a node whose operands have to be looked at in a run: they come from other parts. */
 export const standsApart = (node: Node, graph: Graph): boolean =>
-  fallsOverNothing(node) &&
-  node.operands.some((id) => {
-    const type = id === null ? undefined : typeOf(graph, id);
-    return type !== undefined && (type.dtype === 'opaque' || !isStatic(type.shape));
+  neededBy(node).some((id) => {
+    const type = typeOf(graph, id);
+    return type.dtype === 'opaque' || !isStatic(type.shape);
   });
 
 /** Why a carried node is not for ONNX Runtime; undefined where it may be. */
@@ -43,8 +48,9 @@ export function endsProcess(node: Node, graph: Graph): string | undefined {
   if (!isOp(node, opaqueOp)) return undefined;
   if (node.attrs.operator === 'com.microsoft.Attention' && node.operands[2] === null)
     return 'ONNX Runtime ends the process over attention without a bias';
-  const isHanded = fallsOverNothing(node) && node.operands.some((id) => id !== null && isEmpty(graph, id));
-  return isHanded ? 'ONNX Runtime ends the process over operands without elements' : undefined;
+  return neededBy(node).some((id) => isEmpty(graph, id))
+    ? 'ONNX Runtime ends the process over operands without elements'
+    : undefined;
 }
 
 /** @throws UnskewError U5002 for an operand that turns out to be empty in a run, of a node that stands apart */
@@ -52,8 +58,8 @@ export function refuseEmpty({ graph, nodes, inputs }: Region): (given: readonly 
   const looked = nodes
     .filter((node) => standsApart(node, graph))
     .flatMap((node) =>
-      node.operands.flatMap((id) => {
-        const at = id === null ? -1 : inputs.indexOf(id);
+      neededBy(node).flatMap((id) => {
+        const at = inputs.indexOf(id);
         return at < 0 ? [] : [{ node, at }];
       }),
     );

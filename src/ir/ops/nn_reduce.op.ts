@@ -183,8 +183,10 @@ function argument<const N extends string>(
     results: { y: ['s64'] },
     infer({ x }, { axis, keepdims }, refuse) {
       const normal = normalizeAxis(axis, x.shape.length, refuse);
-      if (x.shape[normal] === 0) refuse.limit(`axis ${axis} is empty`, 'x');
-      return { dtype: 's64', shape: reducedShape(x.shape, [normal], keepdims) };
+      const shape = reducedShape(x.shape, [normal], keepdims);
+      const isAsked = shape.every((dim) => typeof dim === 'number' && dim > 0);
+      if (x.shape[normal] === 0 && isAsked) refuse.limit(`axis ${axis} is empty`, 'x');
+      return { dtype: 's64', shape };
     },
     evaluate({ x }, { axis, selectLast }, [type]) {
       const { tensor, count, length } = lanesOf<ITensor>(x, axesOf([axis], x.shape.length));

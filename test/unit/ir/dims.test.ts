@@ -109,6 +109,20 @@ describe('dimensions', () => {
     );
   });
 
+  it('have one value, however many of their symbols are known at first', () => {
+    fc.assert(
+      fc.property(tree, sizes, fc.subarray(names), (t, values, first) => {
+        const [dim, bound] = [dimOf(t), boundTo(values)];
+        const value = bindDim(dim, bound);
+        fc.pre(typeof value === 'number'); // 0 divides nothing
+        const some = bindDim(dim, new Map([...bound].filter(([name]) => first.includes(name))));
+        for (const symbol of symbolsIn(some)) expect(first).not.toContain(symbol);
+        expect(bindDim(some, bound)).toBe(value);
+      }),
+      { numRuns: 1000 },
+    );
+  });
+
   it('read back from their text as they are', () => {
     fc.assert(
       fc.property(tree, (t) => {

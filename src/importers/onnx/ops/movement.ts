@@ -33,8 +33,12 @@ function slice(ctx: NodeContext): Value {
   const wrong = [ends, axes, steps].some((other) => other.length !== starts.length) || new Set(axes).size < axes.length;
   if (wrong) ctx.refuse(`starts [${starts}], ends [${ends}], axes [${axes}] and steps [${steps}] do not fit`);
   if (steps.includes(0)) ctx.refuse('a step is 0', 'U2004', { input: 'steps' });
-  return ctx.emit(nnSlice, { x }, { starts, ends, axes, steps });
+  const last = ends.map((end, i) => (steps[i] < 0 && FAR.includes(Number(end)) ? -FAR[0] : end));
+  return ctx.emit(nnSlice, { x }, { starts, ends: last, axes, steps });
 }
+
+/** Ends that mean "to the end" to ONNX Runtime in either direction: the largest numbers of s32 and s64. */
+const FAR = [2 ** 31 - 1, Number.MAX_SAFE_INTEGER];
 
 function split(ctx: NodeContext): readonly Value[] {
   const x = ctx.get('input');
