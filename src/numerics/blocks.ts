@@ -2,7 +2,6 @@
  * Numbers of few bits in blocks along an axis, each block with a scale and a zero point of its own: the weights of language models.
  * Sources: com.microsoft's MatMulNBits, MatMulBnb4 and GatherBlockQuantized, ONNX DequantizeLinear-21.
  */
-import type { ITensor } from '../tensors/index.ts';
 import { fusedMultiplyAdd } from './fused_multiply_add.ts';
 import { clampTo, roundHalfEven } from './rounding.ts';
 
@@ -41,17 +40,6 @@ export const bytesOfCodes = (count: number, bits: number): number => Math.ceil((
 export function codeAt(bytes: Uint8Array, at: number, bits: number): number {
   const each = 8 / bits;
   return (bytes[Math.floor(at / each)] >> ((at % each) * bits)) & ((1 << bits) - 1);
-}
-
-/** Each row of integers as so many codes, which stand for numbers from `least` on; those behind its end are 0. */
-export function packedCodes(rows: ITensor, bits: number, least: number, wanted: number): Uint8Array {
-  const [count, length] = rows.shape;
-  const [line, each] = [bytesOfCodes(wanted, bits), 8 / bits];
-  const bytes = new Uint8Array(count * line);
-  for (let i = 0; i < count; i++)
-    for (let k = 0; k < length; k++)
-      bytes[i * line + Math.floor(k / each)] |= (Number(rows.data[i * length + k]) - least) << ((k % each) * bits);
-  return bytes;
 }
 
 const fl = Math.fround;

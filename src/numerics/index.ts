@@ -14,6 +14,7 @@ export * from './half.ts';
 export * from './heap_sort.ts';
 export * from './matmul_scales.ts';
 export * from './mean_factor.ts';
+export * from './packed_codes.ts';
 export * from './partial_sums.ts';
 export * from './profiles.ts';
 export * from './qlinear_add.ts';

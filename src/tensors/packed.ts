@@ -14,8 +14,9 @@ export function unpacked(t: ITensor<PackedType>): ITensor<ByteType> {
   const sign = kind === 'signed' ? 1 << (bits - 1) : 0;
   const dtype = byteTypeOf(t.dtype);
   const data = newArray(dtype, sizeOf(t.shape));
+  const patterns = patternsOf(t);
   // x ^ sign − sign is x with its sign bit spread
-  for (const [i, pattern] of patternsOf(t).entries()) data[i] = (pattern ^ sign) - sign;
+  for (let i = 0; i < patterns.length; i++) data[i] = (patterns[i] ^ sign) - sign;
   return { dtype, shape: t.shape, data };
 }
 
@@ -23,10 +24,9 @@ export function unpacked(t: ITensor<PackedType>): ITensor<ByteType> {
 export function patternsOf({ dtype, shape, data }: ITensor<SharedType>): Uint8Array {
   const { bits } = dtypes[dtype];
   const [each, mask] = [8 / bits, (1 << bits) - 1];
-  return Uint8Array.from(
-    { length: sizeOf(shape) },
-    (_, i) => (data[Math.floor(i / each)] >> (bits * (i % each))) & mask,
-  );
+  const patterns = new Uint8Array(sizeOf(shape));
+  for (let i = 0; i < patterns.length; i++) patterns[i] = (data[Math.floor(i / each)] >> (bits * (i % each))) & mask;
+  return patterns;
 }
 
 /** Integers modulo 2^bits, packed. */

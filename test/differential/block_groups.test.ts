@@ -67,8 +67,8 @@ function modelOf(d: Drawn, level = 0) {
       (_, n) => (codes.data[n * depth + k] - zeroOf(n * blocks + group)) * scales[n * blocks + group],
     ),
   );
-  const b = packedCodes(codes, bits, 0, blocks * block);
-  const z = packedCodes(zeros, bits, 0, blocks);
+  const b = packedCodes(codes, { bits, least: 0, wanted: blocks * block });
+  const z = packedCodes(zeros, { bits, least: 0, wanted: blocks });
   const zp =
     zero === 'f32' ? tensor('f32', floatZeros, [columns, blocks]) : tensor('u8', z, [columns, z.length / columns]);
   const model = writeModel({

@@ -1,14 +1,14 @@
 /** Float products with weights that are dequantized by blocks: the weights stay packed. */
 import { isStatic, nnMatmul, nnTranspose, qnnBlockDequantize, qnnBlockMatmul, type Value } from '../../ir/index.ts';
 import { bytesOfCodes, isBlock, packedCodes } from '../../numerics/index.ts';
-import { dtypes, type ITensor, isPackedTensor, sizeOf, tensor, transposed, unpacked } from '../../tensors/index.ts';
+import { dtypes, type ITensor, sizeOf, tensor, transposed } from '../../tensors/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 
 type Load = () => ITensor;
 
-/** Weights [columns, depth] by blocks, as `qnn.block_matmul` takes them. */
+/** Weights by blocks, codes [columns, depth] and zero points [columns, blocks] or turned, as `qnn.block_matmul` takes them. */
 export interface Weights {
   readonly a: Value<'f32'>;
   readonly bits: number;
@@ -16,9 +16,12 @@ export interface Weights {
   /** The least number of the type, which the code 0 stands for. */
   readonly least: number;
   readonly codes: Load;
+  /** [columns, blocks]. */
   readonly scales: Load;
   /** Undefined where zero points are the middle of the codes. */
   readonly zeros: Load | undefined;
+  /** True where codes and zero points have columns last. */
+  readonly isTurned: boolean;
   readonly columns: number;
   readonly blocks: number;
 }
@@ -41,24 +44,23 @@ function planBlocks({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
   if (a.type.dtype !== 'f32' || a.type.shape.at(-1) !== shape[depth])
     return refuse('the depth of the first operand is not known', a);
   const { bits, min } = dtypes[dtype];
-  // [columns, depth]
-  const rows = (t: ITensor): ITensor => {
-    const whole = isPackedTensor(t) ? unpacked(t) : t;
-    return turned ? whole : transposed(whole, [1, 0]);
-  };
   return {
     ...{ a: a as Value<'f32'>, bits, block, least: min, columns: shape[1 - depth] },
     blocks: Math.ceil(shape[depth] / block),
-    codes: () => rows(load()),
-    scales: () => rows(scales()),
-    zeros: zero ? () => rows(zero()) : min < 0 ? undefined : () => zerosOf(rows(scales())),
+    codes: load,
+    scales: turned ? scales : () => transposed(scales(), [1, 0]),
+    zeros: zero ?? (min < 0 ? undefined : () => zerosOf(scales())),
+    isTurned: !turned,
   };
 }
 
 const zerosOf = ({ shape }: ITensor): ITensor => tensor('u8', new Uint8Array(sizeOf(shape)), shape);
 
-export function emitBlocks({ a, bits, block, least, columns, blocks, ...load }: Weights, { b, emit }: Algebra): Value {
-  const lines = (wanted: number, read: Load) => () => packedCodes(read(), bits, least, wanted);
+export function emitBlocks(
+  { a, bits, block, least, columns, blocks, isTurned, ...load }: Weights,
+  { b, emit }: Algebra,
+): Value {
+  const lines = (wanted: number, read: Load) => () => packedCodes(read(), { bits, least, wanted, isTurned });
   const bytes = bytesOfCodes(block, bits);
   const codes = lines(blocks * block, load.codes);
   const zeros = load.zeros;

@@ -14,12 +14,12 @@ function blockFor(depth: number): number {
   return depth >= USUAL ? USUAL : Math.max(SMALLEST, 2 ** Math.ceil(Math.log2(depth)));
 }
 
-/** Each column's element as often as it has blocks, or the only one for all columns. */
+/** Each column's element in each of the blocks, or the only one for all: [blocks, columns]. */
 const repeated = ({ dtype, data }: ITensor, columns: number, blocks: number): ITensor =>
   tensor(
     dtype,
-    Array.from({ length: columns * blocks }, (_, i) => Number(data[data.length === 1 ? 0 : Math.floor(i / blocks)])),
-    [columns, blocks],
+    Array.from({ length: columns * blocks }, (_, i) => Number(data[data.length === 1 ? 0 : i % columns])),
+    [blocks, columns],
   );
 
 function planPacked({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, unrelated }: Refusals): Weights {
@@ -47,9 +47,10 @@ function planPacked({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
   const zero = (): ITensor => repeated(zeros ?? tensor(dtype, [0], []), columns, blocks);
   return {
     ...{ a: a as Weights['a'], bits: isOf4 ? 4 : 8, block, least, columns, blocks },
-    codes: () => transposed(codes, [1, 0]),
-    scales: () => repeated(scales, columns, blocks),
+    codes: () => codes,
+    scales: () => transposed(repeated(scales, columns, blocks), [1, 0]),
     zeros: (zeros?.data ?? [0]).every((z: number | bigint) => Number(z) === middle) ? undefined : zero,
+    isTurned: true,
   };
 }
 

@@ -115,7 +115,11 @@ function rowsOf(ctx: NodeContext, table: Table, indices: Value): Value {
       const { data } = transposed(read(), order);
       return tensor('u8', data as Uint8Array, [rows, data.length / rows]);
     };
-    return ctx.lazy({ dtype: 'u8', shape }, () => tensor('u8', packedCodes(lines(), bits, 0, wanted), shape), name);
+    return ctx.lazy(
+      { dtype: 'u8', shape },
+      () => tensor('u8', packedCodes(lines(), { bits, least: 0, wanted }), shape),
+      name,
+    );
   };
   const at = rowNumbers(ctx, indices, { before, size, behind, inner, rows });
   const scale = ctx.constant(tensor('f32', transposed(table.scales, order).data, [rows, blocks]), 'scales');

@@ -2,7 +2,7 @@
 
 import { isStatic, nnAdd, qnnBlockGather, qnnBlockMatmul, type Shape, sizeOf, type Value } from '../../../ir/index.ts';
 import { bytesOfCodes, isBlock, isCodeBits, packedCodes } from '../../../numerics/index.ts';
-import { isPackedTensor, tensor, unpacked } from '../../../tensors/index.ts';
+import { isPackedTensor, tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { groupedProduct, groupsOf } from './block_groups.ts';
@@ -59,7 +59,7 @@ function codesOf(ctx: NodeContext, name: string): Value | undefined {
   const shape = [rows, bytesOfCodes(length, 4)];
   return ctx.lazy(
     { dtype: 'u8', shape },
-    () => tensor('u8', packedCodes(unpacked(known), 4, least, length), shape),
+    () => tensor('u8', packedCodes(known, { bits: 4, least, wanted: length }), shape),
     name,
   );
 }
