@@ -8,7 +8,8 @@
  *   Σ|x|·max|w|/127   float weights behind a dequantize, which ONNX Runtime quantizes itself
  *   y·(1 − s·⌊1/s⌋)   QLinearSoftmax, which takes 1/⌊1/s⌋ for its scale
  *
- * and of a product whose result stays float 2^-22 of the result, 2^-23 of Σ|x·w| (`groupedRounding` in running_error.ts).
+ * and of a product whose result stays float 2^-22 of the result, 2^-23 of Σ|x·w| and what the float sum is rounded by (`groupedRounding`
+ * in running_error.ts).
  */
 import {
   biasOf,

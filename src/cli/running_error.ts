@@ -276,14 +276,16 @@ function productRounding(node: Node, operands: Operands, { data: values }: Float
 }
 
 /**
- * fl(fl(sa·sb)·fl(Σ q·r)) + b against the sum of dequantized factors in binary64. The factors are rounded by 2u
- * together, the product three times, the sum with a bias once, and the other result once.
+ * fl(fl(sa·sb)·fl(Σ q·r)) + b against the sum of dequantized factors. The factors are rounded by 2u together, the product three times,
+ * the sum with a bias once, and the other result once; that one adds in binary32.
  */
-function groupedRounding(node: Node, operands: Operands, { data: values }: Floats): Float64Array {
+function groupedRounding(node: Node, operands: Operands, y: Floats): Float64Array {
   const { left, right, bias } = productOperands(operands);
+  const values = y.data;
+  const added = productRounding(node, operands, y);
   const sizes = productOf(node, bias)(magnitude(left.tensor), magnitude(right.tensor));
   const largest = bias ? largestOf(magnitude(bias.tensor).data) : 0;
-  return sizes.map((size, i) => u * (2 * size + (bias ? 5 : 4) * Math.abs(values[i]) + 3 * largest));
+  return sizes.map((size, i) => added[i] + u * (2 * size + (bias ? 5 : 4) * Math.abs(values[i]) + 3 * largest));
 }
 
 /** Σ a·b over the errors of the factors, plus the error of the bias. */
