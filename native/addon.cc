@@ -1,4 +1,6 @@
 // The exports of the addon: OneDnnBinding of src/codegen/onednn/binding.ts.
+#include <malloc.h>
+
 #include "arenas.h"
 #include "arguments.h"
 #include "array_buffer.h"
@@ -80,6 +82,14 @@ Napi::Value simulate_wrong_sums_function(const Napi::CallbackInfo& info) {
   return info.Env().Undefined();
 }
 
+// Ended threads leave what they had of the heap to the next ones, which may never come.
+Napi::Value trim_function(const Napi::CallbackInfo& info) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+  return info.Env().Undefined();
+}
+
 Napi::Value self_tests(const Napi::CallbackInfo& info) {
   const SelfTestTimes times = self_test_times();
   Napi::Object result = Napi::Object::New(info.Env());
@@ -120,6 +130,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("opening", Napi::Function::New<coded<opening_function>>(env, "opening"));
   exports.Set("sessionTemplate", Napi::Function::New<coded<session_template_function>>(env, "sessionTemplate"));
   exports.Set("byteSums", Napi::Function::New<coded<byte_sums_function>>(env, "byteSums"));
+  exports.Set("trim", Napi::Function::New<coded<trim_function>>(env, "trim"));
   exports.Set("setKernelIsa", Napi::Function::New<coded<set_kernel_isa>>(env, "setKernelIsa"));
   exports.DefineProperty(Napi::PropertyDescriptor::Accessor<kernel_isa>("kernelIsa", napi_enumerable));
   exports.Set("simulateWrongSums", Napi::Function::New<coded<simulate_wrong_sums_function>>(env, "simulateWrongSums"));

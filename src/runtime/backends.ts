@@ -30,6 +30,8 @@ interface Entry {
    * @throws UnskewError U5001 where its library cannot be loaded
    */
   here(threads: number): TargetDescription;
+  /** Gives memory that ended threads have left back to the system. */
+  readonly trim?: () => void;
   /** The library on which measured costs depend. @throws UnskewError U5001 */
   readonly library?: () => Library;
   /**
@@ -44,6 +46,7 @@ export const backends: Readonly<Record<BackendName, Entry>> = {
   onednn: {
     keepsTimes: true,
     here: (threads) => ({ name: 'onednn', ...machineHere(loadAddon(), threads) }),
+    trim: () => loadAddon().trim(),
     library: () => libraryHere(loadAddon()),
     open: (machine, own) => onednn(machine, loadAddon, own),
   },

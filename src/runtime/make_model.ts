@@ -4,6 +4,7 @@ import type { Graph } from '../ir/index.ts';
 import { backends } from './backends.ts';
 import type { compiledHere } from './compile_here.ts';
 import { type CompileOptions, orderOf, threadsOf } from './compile_options.ts';
+import { compilerEnded } from './elsewhere/index.ts';
 import { modelOf } from './elsewhere/made.ts';
 import type { Made } from './elsewhere/protocol.ts';
 import { Model } from './model.ts';
@@ -23,6 +24,7 @@ export async function makeModel(
   const found = elsewhere && (await whileLoading(elsewhere, options));
   // no thread started: the bytes are still the caller's
   const own = !found && elsewhere && source instanceof Uint8Array && source.length > 0 ? source.slice() : source;
+  if (found) void compilerEnded().then(() => backends[orderOf(options)[0]].trim?.());
   const { compiled, file } = found ? modelOf(found, options) : await here(own, options, path);
   return Model.inTurns(compiled, options, file);
 }

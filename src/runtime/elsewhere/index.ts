@@ -78,6 +78,10 @@ interface Waiting {
 }
 
 let compiler: Compiler | undefined;
+let ended: Promise<unknown> = Promise.resolve();
+
+/** Resolves when the memory of the thread that compiled last is free. */
+export const compilerEnded = (): Promise<unknown> => ended;
 
 /** The thread, one for all models that are compiled at the time. It ends with the last of them: a new one is ready in some 30 ms. */
 class Compiler {
@@ -125,7 +129,7 @@ class Compiler {
   /** The next model gets another thread. Models that wait are compiled here where the system gives no thread. */
   #end(error: unknown): void {
     if (compiler === this) compiler = undefined;
-    void this.#worker.terminate();
+    ended = this.#worker.terminate();
     for (const [id, { resolve, reject }] of this.#waiting) {
       this.#waiting.delete(id);
       if (systemCode(error) === 'ERR_WORKER_INIT_FAILED') resolve(undefined);
