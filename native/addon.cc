@@ -109,6 +109,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   data->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
   data->memory_desc = constructor<MemoryDesc>(env);
   data->native_memory = constructor<NativeMemory>(env);
+  data->held_file = constructor<HeldFile>(env);
   data->primitive = constructor<Primitive>(env);
   data->session = constructor<Session>(env);
   data->session_opening = constructor<SessionOpening>(env);
@@ -121,6 +122,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("desc", Napi::Function::New<coded<desc_function>>(env, "desc"));
   exports.Set("memory", Napi::Function::New<coded<memory_function>>(env, "memory"));
   exports.Set("lent", Napi::Function::New<coded<lent_function>>(env, "lent"));
+  exports.Set("held", Napi::Function::New<coded<held_function>>(env, "held"));
   exports.Set("contents", Napi::Function::New<coded<contents_function>>(env, "contents"));
   exports.Set("packedForms", Napi::Function::New<coded<packed_forms_function>>(env, "packedForms"));
   exports.Set("prepacked", Napi::Function::New<coded<prepacked_function>>(env, "prepacked"));

@@ -8,6 +8,7 @@
 
 #include "checks.h"
 #include "exhaustion.h"
+#include "file_memory.h"
 #include "kernels/gather_at.h"
 #include "onednn_compat.h"
 
@@ -18,6 +19,7 @@ inline const char* code_of(const std::exception& error) {
   const auto* refused = dynamic_cast<const dnnl::error*>(&error);
   if (refused != nullptr && refused->status == dnnl_out_of_memory) return "ERR_OUT_OF_MEMORY";
   if (dynamic_cast<const NoImplementation*>(&error) != nullptr) return "ERR_NO_IMPLEMENTATION";
+  if (dynamic_cast<const FileChanged*>(&error) != nullptr) return "ERR_FILE_CHANGED";
   if (dynamic_cast<const PositionOutside*>(&error) != nullptr) return "ERR_POSITION";
   const bool no_thread =
       dynamic_cast<const OutOfThreads*>(&error) != nullptr || dynamic_cast<const std::system_error*>(&error) != nullptr;

@@ -2,6 +2,7 @@
 
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 
 namespace unskew {
@@ -17,17 +18,38 @@ ConstantMemory::ConstantMemory(int64_t bytes, const PackedForms& forms) : bytes_
 
 const uint8_t* ConstantMemory::data() const {
   require(has_bytes(), "a constant is there in packed forms alone");
-  return own_ ? own_->data() : lender_();
+  if (own_) return own_->data();
+  const uint8_t* lent = lender_();
+  if (!file_ || file_->is_there(offset_, bytes_)) return lent;
+  if (!again_) {
+    auto read = std::make_shared<AlignedBuffer>(bytes_);
+    file_->read(offset_, bytes_, read->data());
+    again_ = std::move(read);
+  }
+  return again_->data();
 }
 
 const std::shared_ptr<const AlignedBuffer>& ConstantMemory::kept() {
   if (!own_) {
-    const auto copy = std::make_shared<AlignedBuffer>(bytes_);
-    if (bytes_ > 0) std::memcpy(copy->data(), data(), static_cast<size_t>(bytes_));
-    own_ = copy;
+    const uint8_t* from = data();
+    own_ = again_ ? std::shared_ptr<const AlignedBuffer>(again_) : copied(from);
+    again_ = nullptr;
     lender_ = nullptr;
   }
   return own_;
+}
+
+// Large ones go back part by part while they are copied.
+std::shared_ptr<const AlignedBuffer> ConstantMemory::copied(const uint8_t* from) {
+  constexpr int64_t kPart = 1 << 20;
+  const auto copy = std::make_shared<AlignedBuffer>(bytes_);
+  for (int64_t at = 0; at < bytes_;) {
+    const int64_t end = std::min(bytes_, FileMemory::end_of_piece(offset_ + at + kPart) - offset_);
+    std::memcpy(copy->data() + at, from + at, static_cast<size_t>(end - at));
+    if (file_) file_->release(offset_ + at, end - at);
+    at = end;
+  }
+  return copy;
 }
 
 // Pages at its ends may belong to others as well.

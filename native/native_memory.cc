@@ -1,8 +1,11 @@
 #include "native_memory.h"
 
+#include <fcntl.h>
+
 #include <algorithm>
 
 #include "array_buffer.h"
+#include "coded_errors.h"
 #include "memory_desc.h"
 #include "primitive_core.h"
 
@@ -30,6 +33,30 @@ Napi::Value memory_function(const Napi::CallbackInfo& info) {
   return NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(std::move(buffer)));
 }
 
+Napi::Function HeldFile::define(Napi::Env env) {
+  return DefineClass(env, kName, {InstanceMethod<&HeldFile::read>("read")});
+}
+
+Napi::Value HeldFile::read(const Napi::CallbackInfo& info) {
+  const int64_t offset = Argument(info[0], "read: offset").integer(0, state_->bytes());
+  const int64_t length = Argument(info[1], "read: length").integer(0, state_->bytes() - offset);
+  const auto bytes = static_cast<size_t>(length);
+  Napi::Uint8Array copy = Napi::Uint8Array::New(info.Env(), bytes, new_array_buffer(info.Env(), bytes), 0);
+  with_codes(info.Env(), [&] { state_->read(offset, length, copy.Data()); });
+  return copy;
+}
+
+Napi::Value held_function(const Napi::CallbackInfo& info) {
+  const Napi::Uint8Array bytes = Argument(info[0], "held: bytes").bytes();
+  const auto given = static_cast<int>(Argument(info[1], "held: descriptor").integer(0, INT32_MAX));
+  const int descriptor = fcntl(given, F_DUPFD_CLOEXEC, 0);
+  require(descriptor >= 0, "held: descriptor should be one of an open file");
+  auto memory = std::make_shared<FileMemory>(descriptor, bytes.Data(), static_cast<int64_t>(bytes.ByteLength()));
+  const Napi::Object held = HeldFile::make(info.Env(), std::move(memory));
+  held.DefineProperty(Napi::PropertyDescriptor::Value("bytes", bytes));
+  return held;
+}
+
 // The object has the array, so that a cycle of both is seen by the garbage collector. Where its memory lies is asked each time,
 // as it can be transferred.
 Napi::Value lent_function(const Napi::CallbackInfo& info) {
@@ -43,7 +70,18 @@ Napi::Value lent_function(const Napi::CallbackInfo& info) {
             "the bytes of a constant have been transferred elsewhere");
     return now.Data();
   };
-  const Napi::Object lent = NativeMemory::make(info.Env(), std::make_shared<ConstantMemory>(count, address));
+  const Argument file(info[1], "lent: file");
+  std::shared_ptr<ConstantMemory> memory;
+  if (file.absent()) {
+    memory = std::make_shared<ConstantMemory>(count, address);
+  } else {
+    const std::shared_ptr<FileMemory>& of = HeldFile::from(file).memory();
+    const int64_t offset = bytes.Data() - of->begin();
+    require(offset >= 0 && count <= of->bytes() - offset, "lent: bytes should lie in the memory of the file");
+    memory = std::make_shared<ConstantMemory>(count, address, of, offset);
+  }
+  const Napi::Object lent = NativeMemory::make(info.Env(), std::move(memory));
+  if (!file.absent()) lent.DefineProperty(Napi::PropertyDescriptor::Value("file", file.value()));
   lent.DefineProperty(Napi::PropertyDescriptor::Value("lent", bytes));
   return lent;
 }
@@ -54,6 +92,7 @@ Napi::Value contents_function(const Napi::CallbackInfo& info) {
   const auto bytes = static_cast<size_t>(memory->bytes());
   Napi::Uint8Array copy = Napi::Uint8Array::New(info.Env(), bytes, new_array_buffer(info.Env(), bytes), 0);
   std::copy_n(data, bytes, copy.Data());
+  memory->forget();
   return copy;
 }
 

@@ -26,7 +26,24 @@ class NativeMemory : public Wrapped<NativeMemory, std::shared_ptr<ConstantMemory
 
 // binding.memory(bytes)
 Napi::Value memory_function(const Napi::CallbackInfo& info);
-// binding.lent(bytes)
+// HeldFile of binding.ts. The object has the array.
+class HeldFile : public Wrapped<HeldFile, std::shared_ptr<FileMemory>> {
+ public:
+  static constexpr const char* kName = "HeldFile";
+  static constexpr napi_type_tag kTag = {0x83b1c7d2f05e4a96, 0x9d27e41b60f8c35a};
+  static constexpr auto kConstructor = &AddonData::held_file;
+
+  static Napi::Function define(Napi::Env env);
+  explicit HeldFile(const Napi::CallbackInfo& info) : Wrapped(info) {}
+
+  const std::shared_ptr<FileMemory>& memory() const { return state_; }
+  // file.read(offset, length)
+  Napi::Value read(const Napi::CallbackInfo& info);
+};
+
+// binding.held(bytes, descriptor)
+Napi::Value held_function(const Napi::CallbackInfo& info);
+// binding.lent(bytes, file)
 Napi::Value lent_function(const Napi::CallbackInfo& info);
 // binding.contents(memory)
 Napi::Value contents_function(const Napi::CallbackInfo& info);

@@ -26,6 +26,7 @@ const char* space_name(Space space) {
 struct ReadBytes {
   const uint8_t *begin, *end;
   size_t reader;
+  FileMemory* file;  // where they are read again; null: nobody reads them any more
 };
 
 }  // namespace
@@ -45,7 +46,7 @@ class PlanWork::Compiler {
     }
     compiled_.addresses.reserve(addresses);
     compiled_.arena_patches.reserve(references);
-    if (!plan_.expendable.empty()) find_expendable();
+    find_expendable();
   }
 
   bool advance(Clock::time_point until) {
@@ -101,14 +102,17 @@ class PlanWork::Compiler {
     std::vector<ReadBytes> all;
     for (size_t i = 0; i < plan_.commands.size(); i++) {
       for (const auto& [name, ref] : plan_.commands[i].arguments) {
-        if (!ref.memory || !ref.memory->is_lent()) continue;
-        const uint8_t *begin = ref.memory->data(), *end = begin + ref.memory->bytes();
-        if (begin >= first && end <= last && begin < end) all.push_back({begin, end, i});
+        if (!ref.memory || !ref.memory->is_lent() || ref.memory->bytes() == 0) continue;
+        FileMemory* file = ref.memory->file();
+        if (!file && plan_.expendable.empty()) continue;
+        const uint8_t* begin = file ? file->begin() + ref.memory->offset() : ref.memory->data();
+        const uint8_t* end = begin + ref.memory->bytes();
+        if (file || (begin >= first && end <= last)) all.push_back({begin, end, i, file});
       }
     }
     std::ranges::sort(all, {}, &ReadBytes::begin);
     for (const ReadBytes& bytes : all) {
-      if (expendable_.empty() || expendable_.back().end <= bytes.begin) {
+      if (expendable_.empty() || expendable_.back().end <= bytes.begin || expendable_.back().file != bytes.file) {
         expendable_.push_back(bytes);
       } else {
         expendable_.back().end = std::max(expendable_.back().end, bytes.end);
@@ -119,8 +123,16 @@ class PlanWork::Compiler {
   }
 
   void release_read() {
-    for (; !expendable_.empty() && expendable_.back().reader == at_; expendable_.pop_back())
-      release_pages(expendable_.back().begin, expendable_.back().end);
+    for (const auto& [name, ref] : plan_.commands[at_].arguments)
+      if (ref.memory) ref.memory->forget();
+    for (; !expendable_.empty() && expendable_.back().reader == at_; expendable_.pop_back()) {
+      const auto& [begin, end, reader, file] = expendable_.back();
+      if (file) {
+        file->release(begin - file->begin(), end - begin);
+      } else {
+        release_pages(begin, end);
+      }
+    }
   }
 
   void add_primitive(const Command& command, Step& step) {
@@ -169,7 +181,9 @@ class PlanWork::Compiler {
         continue;
       }
       if (is_prepared && argument.rule->packed) continue;
-      if (argument.ref->memory->has_bytes() || !argument.rule->by_name) {
+      if (argument.rule->by_name) {
+        if (argument.ref->memory->has_bytes()) identities[i].source = source_of(argument);
+      } else {
         constants[i] =
             is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
       }
@@ -274,6 +288,15 @@ class PlanWork::Compiler {
   uint8_t* constant_of(const BufferRef& ref) {
     compiled_.constants.push_back(ref.memory->kept());
     return compiled_.constants.back()->data();
+  }
+
+  // Its bytes, for a kernel that finds nothing under its name.
+  static std::function<const uint8_t*()> source_of(const Placed& argument) {
+    const int64_t alignment = argument.rule->alignment;
+    return [memory = argument.ref->memory, alignment] {
+      const uint8_t* data = memory->data();
+      return reinterpret_cast<uintptr_t>(data) % alignment == 0 ? data : memory->kept()->data();
+    };
   }
 
   // True for a constant that is read here and never again, where it lies.

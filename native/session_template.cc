@@ -32,7 +32,10 @@ BufferRef read_buffer_ref(const Argument& argument) {
 bool equal_constants(const std::shared_ptr<ConstantMemory>& a, const std::shared_ptr<ConstantMemory>& b) {
   if (a == b) return true;
   if (!a || !b || a->bytes() != b->bytes() || !a->has_bytes() || !b->has_bytes()) return false;
-  return std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;
+  const bool equal = std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;
+  a->forget();
+  b->forget();
+  return equal;
 }
 
 bool equal_places(const BufferRef& a, const BufferRef& b) {

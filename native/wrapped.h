@@ -10,7 +10,7 @@ namespace unskew {
 
 // The data of one environment (the main thread or a worker); no state is global.
 struct AddonData {
-  Napi::FunctionReference memory_desc, native_memory, primitive, session, session_opening, session_template, arenas;
+  Napi::FunctionReference memory_desc, native_memory, held_file, primitive, session, session_opening, session_template, arenas;
   Napi::FunctionReference array_buffer;  // JavaScript's constructor
   const void* under_construction = nullptr;
   Isa kernel_isa = best_isa();

@@ -76,7 +76,8 @@ class BlockProduct {
   void prepare(Addresses a, const Identities& identities) {
     const auto make = [&] {
       auto arranged = std::make_shared<AlignedBuffer>(w().bytes());
-      arrange_blocks(w(), {a[1], reinterpret_cast<const float*>(a[2]), a[3]}, arranged->data());
+      const auto bytes = [&](size_t i) { return identities[i].bytes(a[i]); };
+      arrange_blocks(w(), {bytes(1), reinterpret_cast<const float*>(bytes(2)), bytes(3)}, arranged->data());
       return arranged;
     };
     if (identities[1].memory == 0) {
@@ -234,18 +235,21 @@ KernelProgram make_block_product(const BlockProductParams& p, const KernelTarget
                        {.name = "weights",
                         .bytes = checked_product(w.columns, w.blocks(), w.words(), 4),
                         .constant = true,
-                        .packed = true},
+                        .packed = true,
+                        .by_name = true},
                        {.name = "scale",
                         .bytes = checked_product(w.columns, w.blocks(), 4),
                         .alignment = 4,
                         .constant = true,
-                        .packed = true},
+                        .packed = true,
+                        .by_name = true},
                        {.name = "zeroPoint",
                         .bytes = zero_bytes,
                         .alignment = w.zero == BlockZero::floats ? 4 : 1,
                         .required = w.zero != BlockZero::middle,
                         .constant = true,
-                        .packed = true},
+                        .packed = true,
+                        .by_name = true},
                        {.name = "destination",
                         .bytes = checked_product(p.rows, w.columns, 4),
                         .access = Access::write,

@@ -188,10 +188,10 @@ int64_t channel_of(const ConvolutionPlan& plan, const ChannelBlock& block, int64
   return is_packed ? packed_channel(vector, lane) : vector * 16 + lane;
 }
 
-std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan, int threads, const uint8_t* weights,
+std::shared_ptr<const PackedWeights> packed_weights(const ConvolutionPlan& plan, int threads, const uint8_t* address,
                                                     const Identity& identity) {
   const auto make = [&] {
-    require(weights != nullptr, "convolution: the weights were packed for another kernel");
+    const uint8_t* weights = identity.bytes(address);
     auto packed = std::make_shared<PackedWeights>();
     packed->bytes = std::make_unique<AlignedBuffer>(plan.weight_bytes);
     packed->sums.resize(plan.p.outputs * plan.taps());

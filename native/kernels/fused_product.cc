@@ -214,19 +214,19 @@ class Products {
 
   // One matrix that is known is packed once, for all sessions that have it: those of other numbers of rows, which may be many.
   void prepare(Addresses a, const Identities& identities) {
-    if (a[1] == nullptr || !packs()) return;
+    const Identity& of = identities[1];
+    if (!packs() || (a[1] == nullptr && of.memory == 0)) return;
     const int64_t bytes = checked_product(panels_.size(), 4);
     const auto make = [&] {
       auto packed = std::make_shared<AlignedBuffer>(bytes);
-      panels_.pack(matrix(a, 0), packed->as<float>());
+      panels_.pack(matrix(of.bytes(a[1]), 0), packed->as<float>());
       return packed;
     };
-    const FusedMatrix strides = matrix(a, 0);
-    const auto [memory, offset] = identities[1];
-    const std::vector<int64_t> key = {memory, offset, p_.depth, p_.columns, strides.depth_step, strides.column_step,
+    const FusedMatrix strides = matrix(nullptr, 0);
+    const std::vector<int64_t> key = {of.memory, of.offset, p_.depth, p_.columns, strides.depth_step, strides.column_step,
                                       static_cast<int64_t>(isa_)};
     static auto* shelf = new Shelf<std::vector<int64_t>, AlignedBuffer>();  // threads outlive static objects
-    known_ = memory == 0 ? make() : shelf->get(key, make, [&](const AlignedBuffer& kept) { return kept.bytes() == bytes; });
+    known_ = of.memory == 0 ? make() : shelf->get(key, make, [&](const AlignedBuffer& kept) { return kept.bytes() == bytes; });
   }
 
   void run(Addresses a) {
@@ -247,7 +247,7 @@ class Products {
                              .source_step = source_step(),
                              .destination = reinterpret_cast<float*>(a[3]) + walk.offset[2] + first * destination_step(),
                              .destination_step = destination_step()};
-        const FusedMatrix weights = matrix(a, walk.offset[1]);
+        const FusedMatrix weights = matrix(a[1], walk.offset[1]);
         if (known_) {
           panels_.multiply_panel(panel, rows, known_->as<float>() + panel * panels_.panel_size(), start_.as<float>());
         } else if (panels_.takes_unpacked(panel, p_.rows, weights)) {
@@ -264,9 +264,9 @@ class Products {
  private:
   int64_t source_step() const { return p_.source_strides.back(); }
   int64_t destination_step() const { return p_.destination_strides.back(); }
-  FusedMatrix matrix(Addresses a, int64_t offset) const {
+  FusedMatrix matrix(const uint8_t* weights, int64_t offset) const {
     const size_t rank = p_.shape.size();
-    return {reinterpret_cast<const float*>(a[1]) + offset, p_.weights_strides[rank], p_.weights_strides[rank + 1]};
+    return {reinterpret_cast<const float*>(weights) + offset, p_.weights_strides[rank], p_.weights_strides[rank + 1]};
   }
 
   FusedProductParams p_;
@@ -305,7 +305,8 @@ KernelProgram make_fused_product(const FusedProductParams& p, const KernelTarget
       {.name = "weights",
        .bytes = reached(with(p.shape, {p.depth, p.columns}), p.weights_strides),
        .alignment = 4,
-       .packed = state->packs()},
+       .packed = state->packs(),
+       .by_name = state->packs()},
       {.name = "bias", .bytes = checked_product(p.columns, 4), .alignment = 4, .required = false},
       {.name = "destination",
        .bytes = reached(results, result_strides),

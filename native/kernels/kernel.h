@@ -27,7 +27,7 @@ struct ArgumentRule {
   bool constant = false;  // must lie in constant memory, so that `prepare` may read it
   // Of a constant: `prepare` alone reads it, and runs have no address of it.
   bool packed = false;
-  // Of such a constant: it may be there as packed weights alone, without an address.
+  // Of such a constant: it is found by its number, has no address, and `Identity` gives its bytes where nobody has packed them yet.
   bool by_name = false;
   bool in_place = false;  // may be the very place of the destination
 };
@@ -38,6 +38,15 @@ using Addresses = uint8_t* const*;
 // Which constant an argument is, and from which byte on. Memory 0 stands for no constant; no two constants have one number.
 struct Identity {
   int64_t memory = 0, offset = 0;
+  // The bytes of a constant that is found by its name; absent where it is there in packed forms alone.
+  std::function<const uint8_t*()> source{};
+
+  // An address, or the bytes behind the name; null where there is no constant.
+  const uint8_t* bytes(const uint8_t* address) const {
+    if (address || memory == 0) return address;
+    require(source != nullptr, "the weights were packed for another kernel");
+    return source() + offset;
+  }
 };
 
 // In the order of `arguments`.

@@ -4,7 +4,7 @@
  */
 import { assert } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
-import { bytesOf, type DType, type ITensor, viewAs } from '../tensors/index.ts';
+import { bytesOf, type DType, heldTensor, type ITensor, viewAs } from '../tensors/index.ts';
 
 export type ConstantId = string & { readonly __brand: 'ConstantId' };
 
@@ -63,6 +63,30 @@ export class ConstantPool {
       let known: ITensor | undefined;
       const again = () => (known ??= tensorOfBytes(dtype, shape, read(byteOffset, byteLength)));
       pool.#entries.set(id, buffer === memory ? again : entry);
+    }
+    pool.#next = this.#next;
+    return pool;
+  }
+
+  /**
+   * A pool of the same constants in `memory` that may be given away: nobody reads it any more. Small ones are copied; `read` copies the
+   * others when somebody looks at them, and they are remembered by their old places (`placeOf`).
+   *
+   * @param least bytes of those that are not small
+   */
+  heldIn(memory: ArrayBufferLike, least: number, read: (offset: number, length: number) => Uint8Array): ConstantPool {
+    const pool = new ConstantPool();
+    for (const [id, entry] of this.#entries) {
+      const tensor = entry();
+      const { dtype, shape, data } = tensor;
+      const { buffer, byteOffset, byteLength } = data;
+      let held: ITensor = tensor;
+      if (buffer === memory)
+        held =
+          byteLength < least
+            ? ({ dtype, shape, data: data.slice() } as ITensor)
+            : heldTensor(dtype, shape, data, () => viewAs(dtype, read(byteOffset, byteLength)));
+      pool.#entries.set(id, () => held);
     }
     pool.#next = this.#next;
     return pool;

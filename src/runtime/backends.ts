@@ -3,6 +3,8 @@ import {
   type Backend,
   control,
   defaultTarget,
+  type HeldFile,
+  holdFile,
   type KernelChoice,
   type Library,
   later,
@@ -32,6 +34,8 @@ interface Entry {
   here(threads: number): TargetDescription;
   /** Gives memory that ended threads have left back to the system. */
   readonly trim?: () => void;
+  /** Holds a file whose memory sessions give back to the system. @param descriptor of the open file */
+  readonly hold?: (bytes: Uint8Array, descriptor: number) => HeldFile;
   /** The library on which measured costs depend. @throws UnskewError U5001 */
   readonly library?: () => Library;
   /**
@@ -47,6 +51,7 @@ export const backends: Readonly<Record<BackendName, Entry>> = {
     keepsTimes: true,
     here: (threads) => ({ name: 'onednn', ...machineHere(loadAddon(), threads) }),
     trim: () => loadAddon().trim(),
+    hold: (bytes, descriptor) => holdFile(loadAddon(), bytes, descriptor),
     library: () => libraryHere(loadAddon()),
     open: (machine, own) => onednn(machine, loadAddon, own),
   },

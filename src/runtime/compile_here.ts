@@ -9,7 +9,7 @@ import { type CompileOptions, orderOf } from './compile_options.ts';
 import { externalReader } from './external_data.ts';
 import { readModelFile } from './import_model.ts';
 import { type OwnFile, ownFile, versionOf } from './own_file.ts';
-import { type OwnModel, ownModel } from './own_model.ts';
+import { type OwnModel, ownCompiled, ownModel } from './own_model.ts';
 
 /** @param path the absolute one of a source that is a path */
 export async function compiledHere(
@@ -38,7 +38,7 @@ async function compiledOf(bytes: Uint8Array, options: CompileOptions, file?: str
         'compile the model that it was made of',
       );
     const sized = inputShapes ? { ...compiled, graph: bindShapes(compiled.graph, inputShapes) } : compiled;
-    return { compiled: sized, ...(own && { file: own.bytes }) };
+    return ownCompiled(sized, orderOf(options), own);
   }
   // from the bytes that were read already: a pipe gives its contents once
   const graph = await importBytes(bytes, {

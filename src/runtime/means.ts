@@ -52,7 +52,7 @@ export function* stepsWithinMeans<T>(graph: () => Graph, work: Steps<T>): Steps<
 /** The error as a user should see it. */
 export function explained(error: unknown, graph: Graph): unknown {
   const lack = lackOf(error);
-  if (lack === undefined) return error;
+  if (lack === undefined) return changedFile(error) ?? error;
   const message = messageOf(error);
   try {
     if (lack === 'memory') refuseNeed(graph, memoryNeed(graph), message);
@@ -65,4 +65,18 @@ export function explained(error: unknown, graph: Graph): unknown {
   } catch (coded) {
     return coded;
   }
+}
+
+/** The error as a user should see it, of a held file that was written to. */
+export function changedFile(error: unknown): UnskewError | undefined {
+  if (systemCode(error) !== 'ERR_FILE_CHANGED') return undefined;
+  return new UnskewError([
+    {
+      code: 'U1001',
+      severity: 'error',
+      message: `the file of the model has changed since it was compiled, and its weights are needed again: ${messageOf(error)}`,
+      location: {},
+      hint: 'compile the model again',
+    },
+  ]);
 }

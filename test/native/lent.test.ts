@@ -1,4 +1,7 @@
 /** Constants that JavaScript lends to sessions: packed where they lie, copied where runs read them, given back where nobody reads them again. */
+import { closeSync, mkdtempSync, openSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Command, NativeMemory } from '../../src/codegen/onednn/binding.ts';
@@ -86,6 +89,93 @@ describe.each(kernelIsas)('%s: lent constants', (isa) => {
       }),
       draws(30),
     );
+  });
+});
+
+/** In a file of its own, whose memory may go back to the system. */
+function inFile(weights: Int8Array) {
+  const folder = mkdtempSync(join(tmpdir(), 'unskew-held-'));
+  const path = join(folder, 'weights');
+  writeFileSync(path, weights);
+  const bytes = new Uint8Array(weights);
+  const descriptor = openSync(path, 'r');
+  const file = binding.held(bytes, descriptor);
+  closeSync(descriptor);
+  const lent = (part: Uint8Array) => binding.lent(part, file);
+  return { path, bytes, file, lent, remove: () => rmSync(folder, { recursive: true }) };
+}
+
+describe.each(kernelIsas)('%s: constants of a file', (isa) => {
+  it('are read from the file again where sessions have given them back', () => {
+    fc.assert(
+      fc.property(matrices, matrices, fc.integer(), fc.boolean(), (first, second, seed, isDeleted) => {
+        const next = random(seed);
+        const weights = new Int8Array(100_000).map(() => next() * 256 - 128);
+        const { path, bytes, file, lent, remove } = inFile(weights);
+        const own = new Int8Array(bytes.buffer);
+        binding.setKernelIsa(isa);
+        try {
+          for (const places of [first, second, [...first, ...second]]) {
+            const inputs = places.map(({ inner }) => typed('u8', ROWS * inner, () => Math.floor(next() * 256)));
+            const run = (session: ReturnType<typeof products>) => {
+              const outputs = places.map(({ columns }): Data => new Int32Array(ROWS * columns));
+              session.runSync(inputs.map(bytesOf), outputs.map(bytesOf));
+              session.dispose();
+              return outputs;
+            };
+            expect(run(products(own, places, lent))).toEqual(run(products(weights, places, binding.memory)));
+            if (isDeleted) rmSync(path, { force: true });
+            const at = Math.floor(next() * 90_000);
+            expect(Buffer.from(file.read(at, 9000))).toEqual(Buffer.from(weights.buffer, at, 9000));
+          }
+        } finally {
+          binding.setKernelIsa(undefined);
+          remove();
+        }
+      }),
+      draws(8),
+    );
+  });
+});
+
+describe('constants of a file', () => {
+  const weights = new Int8Array(100_000).map((_, i) => (i * 37) % 251);
+  const places = [{ at: 5000, inner: 200, columns: 150 }];
+
+  it('give their memory back', () => {
+    const { bytes, lent, remove } = inFile(weights);
+    products(new Int8Array(bytes.buffer), places, lent);
+    expect(bytes.subarray(16_384, 28_672).every((byte) => byte === 0)).toBe(true);
+    expect(Buffer.from(bytes.buffer, 0, 5000)).toEqual(Buffer.from(weights.buffer, 0, 5000));
+    remove();
+  });
+
+  it.each([
+    ['written to', (path: string) => writeFileSync(path, weights.with(20_000, 1)), 'other bytes'],
+    ['cut', (path: string) => truncateSync(path, 18_000), 'shorter'],
+  ])('are refused when the file was %s', (_, change, why) => {
+    const { path, bytes, file, lent, remove } = inFile(weights);
+    const own = new Int8Array(bytes.buffer);
+    const session = products(own, places, lent);
+    change(path);
+    expect(() => file.read(16_000, 9000)).toThrow(expect.objectContaining({ code: 'ERR_FILE_CHANGED' }));
+    expect(() =>
+      products(
+        own,
+        places.map((place) => ({ ...place, at: 6000 })),
+        lent,
+      ),
+    ).toThrow(why);
+    expect(() => file.read(0, 5000)).not.toThrow();
+    session.dispose();
+    remove();
+  });
+
+  it('are refused outside of it', () => {
+    const { file, remove } = inFile(weights);
+    expect(() => binding.lent(new Uint8Array(10), file)).toThrow('the memory of the file');
+    expect(() => file.read(99_999, 2)).toThrow('read: length');
+    remove();
   });
 });
 

@@ -219,6 +219,11 @@ export interface OneDnnVersion {
  * that, ERR_POSITION where a run reads a position outside of its axis, and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
  * caller.
  */
+export interface HeldFile {
+  /** A copy of bytes of the file, from memory or from the file. @throws Error ERR_FILE_CHANGED where it was written to */
+  read(offset: number, length: number): Uint8Array;
+}
+
 export interface OneDnnBinding {
   /** The version of the library that was found. */
   readonly version: OneDnnVersion;
@@ -254,8 +259,19 @@ export interface OneDnnBinding {
 
   /** An aligned copy of `bytes`. */
   memory(bytes: Uint8Array): NativeMemory;
-  /** The bytes themselves, which never change: they are copied where the runs of a session read them, not where a session packs them. */
-  lent(bytes: Uint8Array): NativeMemory;
+  /**
+   * The bytes themselves, which never change: they are copied where the runs of a session read them, not where a session packs them.
+   *
+   * @param file whose memory they lie in
+   */
+  lent(bytes: Uint8Array, file?: HeldFile): NativeMemory;
+  /**
+   * The memory of a whole file, of which what is lent goes back to the system, part by part, as sessions pack or copy it. Sessions that
+   * need it afterwards read the file again: they throw ERR_FILE_CHANGED where it was written to.
+   *
+   * @param descriptor of the open file, which is duplicated
+   */
+  held(bytes: Uint8Array, descriptor: number): HeldFile;
   /** A copy of a constant. */
   contents(memory: NativeMemory): Uint8Array;
   /** The forms into which the sessions that there are have packed a constant. */

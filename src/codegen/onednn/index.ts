@@ -11,7 +11,8 @@ import { selectRules } from './select/select.rules.ts';
 import { targetOf } from './target.ts';
 import { timedKey, timesOf } from './time_plans.ts';
 
-export type { OneDnnBinding, OneDnnVersion } from './binding.ts';
+export type { HeldFile, OneDnnBinding, OneDnnVersion } from './binding.ts';
+export { holdFile } from './held_files.ts';
 export { libraryHere, machineHere } from './machine.ts';
 export type { NativePlan } from './plan.ts';
 export { readyPlanOf } from './ready_plan.ts';

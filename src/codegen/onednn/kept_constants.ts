@@ -2,8 +2,9 @@
  * Constants in native memory, made once for all plans of a model: the weights are the same for every batch size and every length of a
  * sentence. What is kept goes with the tensor that it was made of.
  */
-import { bytesOf, copyStrided, type ITensor, newArray, stridesOf } from '../../ir/index.ts';
+import { bytesOf, copyStrided, type ITensor, newArray, placeOf, stridesOf } from '../../ir/index.ts';
 import type { MemoryDesc, NativeMemory, NativeType, OneDnnBinding } from './binding.ts';
+import { heldFileOf } from './held_files.ts';
 import { inMemoryOrder } from './layout.ts';
 
 /** Fewer bytes are copied at once. */
@@ -29,9 +30,10 @@ export class KeptConstants {
   memory(t: ITensor, binding: OneDnnBinding, purpose = '', order?: (given: ITensor) => ITensor): NativeMemory {
     // tensors of several shapes may have one array
     const name = order === undefined ? 'memory' : `${purpose} of ${t.dtype}[${t.shape}]`;
-    return this.once(t.data, name, () => {
-      const bytes = bytesOf((order?.(t) ?? t).data);
-      return bytes.length < LEAST_LENT ? binding.memory(bytes) : binding.lent(bytes);
+    const place = placeOf(t);
+    return this.once(place, name, () => {
+      const bytes = bytesOf(order === undefined ? place : order(t).data);
+      return bytes.length < LEAST_LENT ? binding.memory(bytes) : binding.lent(bytes, heldFileOf(bytes));
     });
   }
 
@@ -43,7 +45,7 @@ export class KeptConstants {
     binding: OneDnnBinding,
     threads: number,
   ): NativeMemory {
-    const known = this.once(value.data, `packed ${dims.join(' ')}`, (): Packed[] => []);
+    const known = this.once(placeOf(value), `packed ${dims.join(' ')}`, (): Packed[] => []);
     const found = known.find((packed) => packed.to.equals(to));
     if (found) return found.memory;
     const from = binding.desc(value.dtype, dims, 'row-major');

@@ -5,7 +5,7 @@ import { atSizesAgain, type FileAgain } from '../at_sizes.ts';
 import { openOrder } from '../backends.ts';
 import { type Compilation, compiledAt } from '../compile_graph.ts';
 import { type CompileOptions, orderOf } from '../compile_options.ts';
-import { apartFrom, type OwnFile } from '../own_file.ts';
+import { apartFrom, heldFor, type OwnFile } from '../own_file.ts';
 import type { OwnModel } from '../own_model.ts';
 import { refuseUnknown } from '../refuse_unrunnable.ts';
 import type { Made, Proofs, SentStages } from './protocol.ts';
@@ -43,10 +43,10 @@ export function madeOf(
 export function modelOf({ stages, target, strategies, file, again }: Made, options: CompileOptions): OwnModel {
   const order = orderOf(options);
   const { graph: sent, proofs, hasBodies } = stages.what;
-  const pools = poolsOf(stages);
+  const held = file && heldFor(sent, hasBodies, order, file);
+  const pools = held ? poolsOf(stages).map(held) : poolsOf(stages);
   const graph = new Receiver(pools).graph(sent);
-  // bodies read their constants when they first run
-  const own = hasBodies ? undefined : file;
+  const own = hasBodies || held ? undefined : file;
   const lasting = own ? pools.map((pool) => apartFrom(own, pool)) : pools;
   const certificate = lazily(() => {
     const { selected, account } = deserialize(proofs) as Proofs;
