@@ -2,7 +2,7 @@
  * Arithmetic on dimensions that may be symbols. A derived symbol is the text of its expression; equal ones have one
  * text.
  */
-import { call, dimOf, divide, lowerBound, multiply, polynomialOf } from './polynomial.ts';
+import { call, dimOf, divide, lowerBound, lowerBoundOfSome, multiply, polynomialOf } from './polynomial.ts';
 import { add, dimFunctions, subtract } from './polynomial_terms.ts';
 import { type DimAlgebra, madeWith, symbolsOf, valueWith } from './polynomial_values.ts';
 import type { Dim, Shape } from './types.ts';
@@ -61,6 +61,9 @@ export function scaledDim(a: Dim, scale: number): Dim | undefined {
 
 /** A number that the dimension is never below, a symbol being at least 0; −Infinity where none is seen. */
 export const leastOf = (dim: Dim): number => (typeof dim === 'number' ? dim : lowerBound(polynomialOf(dim)));
+
+/** The same where no symbol is 0: the least that is worth a look at the memory there is. */
+export const leastOfSome = (dim: Dim): number => (typeof dim === 'number' ? dim : lowerBoundOfSome(polynomialOf(dim)));
 
 /** The one spelling of an expression. */
 export const canonicalDim = (dim: Dim): Dim => (typeof dim === 'number' ? dim : dimOf(polynomialOf(dim)));

@@ -12,7 +12,7 @@ import type { ITensor } from '../tensors/index.ts';
 import type { ConstantId, ConstantPool } from './constant_pool.ts';
 import type { AttrValue } from './define_op.ts';
 import type { OpName } from './op_table.ts';
-import type { Loc, NodeId, TensorType, ValueId } from './types.ts';
+import type { Dim, Loc, NodeId, TensorType, ValueId } from './types.ts';
 
 export interface ValueInfo {
   readonly type: TensorType;
@@ -38,8 +38,8 @@ export interface Graph {
   readonly nodes: Readonly<Record<NodeId, Node>>;
   readonly values: Readonly<Record<ValueId, ValueInfo>>;
   readonly pool: ConstantPool;
-  /** The sizes that symbols of the inputs may have; other symbols may have any size. */
-  readonly symbols?: Readonly<Record<string, SymbolRange>>;
+  /** The sizes that symbols of the inputs may have, where not any, and the names that the file gives to symbols, where they are others. */
+  readonly symbols?: Readonly<Record<string, SymbolFacts>>;
   /**
    * The rounding of sums that passes turn into integer ones, `ort` when absent; quantized operators state their own.
    */
@@ -48,11 +48,23 @@ export interface Graph {
   readonly origin?: Origin;
 }
 
-/** Bounds of a symbolic size, both included. */
-export interface SymbolRange {
+/** Bounds of a symbolic size, both included, and the name that the file gives it where it is not an identifier. */
+export interface SymbolFacts {
   readonly min?: number;
   readonly max?: number;
+  readonly name?: string;
 }
+
+/** A dimension by the name that the file gives it. */
+export function namedDim({ symbols = {} }: Pick<Graph, 'symbols'>, dim: Dim): Dim {
+  return typeof dim === 'string' && Object.hasOwn(symbols, dim) ? (symbols[dim].name ?? dim) : dim;
+}
+
+/** A type whose sizes have the names that the file gives them, for messages. */
+export const namedType = (graph: Pick<Graph, 'symbols'>, type: TensorType): TensorType => ({
+  ...type,
+  shape: type.shape.map((dim) => namedDim(graph, dim)),
+});
 
 /** Facts that an importer leaves for the exporter of the same format, which `kind` names. */
 export interface Origin {

@@ -7,7 +7,7 @@ import type { ITensor } from '../tensors/index.ts';
 import { hasBodies } from './bodies.ts';
 import { inferTypes } from './builder.ts';
 import type { RunBody } from './define_op.ts';
-import { constantOf, type Graph, type Node } from './graph.ts';
+import { constantOf, type Graph, type Node, namedDim, namedType } from './graph.ts';
 import { interpreterScratch, refuseTooLarge } from './memory_need.ts';
 import { type AnyOp, opOf } from './op_table.ts';
 import { learnSizes } from './open_sizes.ts';
@@ -153,17 +153,18 @@ export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}):
   for (const id of graph.inputs) {
     const { type } = graph.values[id];
     const feed = Object.hasOwn(feeds, id) ? feeds[id] : undefined; // an input may be called 'constructor'
-    if (feed === undefined) fail('U4001', `the input '${id}' (${formatType(type)}) is missing`, { input: id });
+    const shown = () => formatType(namedType(graph, type));
+    if (feed === undefined) fail('U4001', `the input '${id}' (${shown()}) is missing`, { input: id });
     // a decoder has dozens of inputs for every word, which fit
     const refuse = (more = ''): never =>
-      fail('U4001', `the input '${id}' should be ${formatType(type)}, but is ${formatType(feed)}${more}`, {
+      fail('U4001', `the input '${id}' should be ${shown()}, but is ${formatType(feed)}${more}`, {
         input: id,
       });
     if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) refuse();
     type.shape.forEach((dim, axis) => {
       const size = feed.shape[axis];
       const known = typeof dim !== 'number' ? (bindings.get(dim) ?? size) : isBody ? size : dim;
-      if (known !== size) refuse(typeof dim === 'number' ? '' : `, and ${dim} is ${known} elsewhere`);
+      if (known !== size) refuse(typeof dim === 'number' ? '' : `, and ${namedDim(graph, dim)} is ${known} elsewhere`);
       if (typeof dim === 'string') bindings.set(dim, size);
     });
   }
@@ -172,7 +173,9 @@ export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}):
     if (size >= min && size <= max) continue;
     const input = graph.inputs.find((id) => graph.values[id].type.shape.includes(symbol));
     const taken = max === Infinity ? `${min} and more` : `${min} to ${max}`;
-    fail('U4001', `the size ${symbol} is ${size}, but the model takes ${taken}`, { input: input ?? symbol });
+    fail('U4001', `the size ${namedDim(graph, symbol)} is ${size}, but the model takes ${taken}`, {
+      input: input ?? symbol,
+    });
   }
   return bindings;
 }

@@ -4,7 +4,7 @@
  */
 import { fail, type Location } from '../diagnostics/index.ts';
 import { byteLengthOf, isDType } from '../tensors/index.ts';
-import { leastOf } from './dims.ts';
+import { leastOfSome } from './dims.ts';
 import { formatType, type TensorType } from './types.ts';
 
 /**
@@ -18,7 +18,10 @@ export const MOST_BYTES = 2 ** 48;
  * of size 0 count as 1, since operators still loop over the other axes.
  */
 export const leastBytes = ({ dtype, shape }: TensorType): number =>
-  shape.reduce<number>((bytes, dim) => bytes * Math.max(leastOf(dim), 1), isDType(dtype) ? byteLengthOf(dtype, 1) : 1);
+  shape.reduce<number>(
+    (bytes, dim) => bytes * Math.max(leastOfSome(dim), 1),
+    isDType(dtype) ? byteLengthOf(dtype, 1) : 1,
+  );
 
 /**
  * Checks that sizes are whole numbers, not negative, and that the tensor can be addressed. @throws UnskewError U2005,

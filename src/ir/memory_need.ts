@@ -6,7 +6,7 @@
 import { fail } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
 import { byteLengthOf, isDType } from '../tensors/index.ts';
-import { leastOf } from './dims.ts';
+import { leastOfSome } from './dims.ts';
 import type { Graph, Node } from './graph.ts';
 import { opOf } from './op_table.ts';
 import { topologicalOrder } from './order.ts';
@@ -16,7 +16,7 @@ import { formatType, type TensorType, type ValueId } from './types.ts';
 const ALWAYS_THERE = 2 ** 28;
 
 const elementsOf = ({ shape }: TensorType): number =>
-  shape.reduce<number>((count, dim) => count * Math.max(leastOf(dim), typeof dim === 'number' ? 0 : 1), 1);
+  shape.reduce<number>((count, dim) => count * Math.max(leastOfSome(dim), typeof dim === 'number' ? 0 : 1), 1);
 
 /** Bytes of a value, symbols being at least 1. */
 const bytesOf = (type: TensorType): number => (isDType(type.dtype) ? byteLengthOf(type.dtype, elementsOf(type)) : 0);

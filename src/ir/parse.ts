@@ -8,7 +8,7 @@ import { bodyPath, MOST_NESTED } from './bodies.ts';
 import { GraphBuilder } from './builder.ts';
 import { tensorOfBytes } from './constant_pool.ts';
 import type { AnyValue, AttrValue } from './define_op.ts';
-import type { Graph, SymbolRange } from './graph.ts';
+import type { Graph, SymbolFacts } from './graph.ts';
 import { findOp } from './op_table.ts';
 import { isElement, parseItems, toNumber } from './parse_elements.ts';
 import { parseDim, typeOfParts } from './parse_type.ts';
@@ -92,15 +92,19 @@ class Parser {
       : this.#refuse(`'${profile}' is not a profile`, at, `one of: ${Object.keys(requantizeModes).join(', ')}`);
   }
 
-  /** `(N=[1,1024], H=[3,inf])` */
-  #symbols(): Record<string, SymbolRange> {
+  /** `(N=[1,1024], H=[3,inf] "the height")` */
+  #symbols(): Record<string, SymbolFacts> {
     const ranges = this.#list('(', ')', () => {
       const symbol = this.#name();
       this.#mark('=');
       const { at } = this.#peek();
       const [min, max, ...rest] = this.#list('[', ']', () => toNumber(this.#number()));
       if (max === undefined || rest.length > 0) this.#refuse('two bounds were expected', at);
-      return [symbol, { ...(min > 0 && { min }), ...(max < Infinity && { max }) }] as const;
+      const name = this.#peek().kind === 'string' ? this.#string() : undefined;
+      return [
+        symbol,
+        { ...(min > 0 && { min }), ...(max < Infinity && { max }), ...(name !== undefined && { name }) },
+      ] as const;
     });
     return Object.fromEntries(ranges);
   }

@@ -24,8 +24,10 @@ import {
 } from './polynomial_terms.ts';
 import type { Dim } from './types.ts';
 
-/** A number that no value is below, −Infinity where none is seen. */
-export const lowerBound = lowerBoundWith((text) => atomOf(text));
+/** A number that no value is below, −Infinity where none is seen; symbols may be 0. */
+export const lowerBound = lowerBoundWith((text) => atomOf(text), 0);
+/** The same where no symbol is 0. */
+export const lowerBoundOfSome = lowerBoundWith((text) => atomOf(text), 1);
 
 /** Products of longer sums stay products. */
 const MOST_TERMS = 64;

@@ -1,20 +1,24 @@
-/** Bounds of polynomials: a symbol is a size, and may be 0; what divides is not 0. */
+/** Bounds of polynomials: a symbol is a size; what divides is not 0. */
 import { type Atom, add, atomsIn, combined, constantOf, numberOf, type Polynomial } from './polynomial_terms.ts';
 
-/** The function that tells a number that no value of a polynomial is below, −Infinity where it sees none. */
-export function lowerBoundWith(atomOf: (text: string) => Atom): (p: Polynomial) => number {
+/**
+ * The function that tells a number that no value of a polynomial is below, −Infinity where it sees none.
+ *
+ * @param least no symbol is smaller
+ */
+export function lowerBoundWith(atomOf: (text: string) => Atom, least: number): (p: Polynomial) => number {
   return (p) => bound(p, 0);
 
   function bound(p: Polynomial, depth: number): number {
-    let least = 0;
+    let sum = 0;
     for (const [key, coefficient] of p) {
       const [low, high] = rangeOf(atomsIn(key), depth);
-      least += coefficient > 0 ? coefficient * low : coefficient * high;
+      sum += coefficient > 0 ? coefficient * low : coefficient * high;
     }
-    if (Number.isNaN(least)) least = Number.NEGATIVE_INFINITY;
-    if (depth > 2) return least;
+    if (Number.isNaN(sum)) sum = Number.NEGATIVE_INFINITY;
+    if (depth > 2) return sum;
     // −min(a, b) is at least −a, and max(a, b) at least a; ⌊a/b⌋ is at most a/b, and at least (a − b + 1)/b
-    let best = least;
+    let best = sum;
     for (const [key, coefficient] of p) {
       const made = atomOf(key);
       const below = made.kind === 'quotient' ? (numberOf(made.below) ?? 0) : 0;
@@ -44,7 +48,7 @@ export function lowerBoundWith(atomOf: (text: string) => Atom): (p: Polynomial) 
 
   function rangeOfAtom(text: string, depth: number): readonly [number, number] {
     const made = atomOf(text);
-    if (made.kind === 'symbol') return [0, Number.POSITIVE_INFINITY];
+    if (made.kind === 'symbol') return [least, Number.POSITIVE_INFINITY];
     if (depth > 4) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     const range = (p: Polynomial): readonly [number, number] => [
       bound(p, depth + 1),

@@ -75,7 +75,8 @@ const nested = (graph: Graph, options: PrintOptions): string =>
 
 const formatSymbols = ({ symbols = {} }: Graph): string => {
   const bounds = Object.entries(symbols).map(
-    ([symbol, { min = 0, max = Infinity }]) => `${name(symbol)}=[${formatNumber(min)},${formatNumber(max)}]`,
+    ([symbol, { min = 0, max = Infinity, name: own }]) =>
+      `${name(symbol)}=[${formatNumber(min)},${formatNumber(max)}]${own === undefined ? '' : ` ${JSON.stringify(own)}`}`,
   );
   return bounds.length === 0 ? '' : ` sizes(${bounds.join(', ')})`;
 };

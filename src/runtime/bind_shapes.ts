@@ -1,7 +1,7 @@
 /** Sizes for the symbols of a graph, by its inputs. */
 import { fail } from '../diagnostics/index.ts';
 import { isAsImported, originOf } from '../importers/index.ts';
-import { type Dim, type Graph, specialize } from '../ir/index.ts';
+import { type Dim, type Graph, namedDim, specialize } from '../ir/index.ts';
 
 /**
  * The graph for inputs of these shapes alone. An unchanged graph from an ONNX file is read anew: with known sizes more
@@ -47,7 +47,7 @@ function bindingsOf(graph: Graph, shapes: Readonly<Record<string, readonly numbe
       if (known !== sizes[axis])
         refuse(
           typeof dim === 'string'
-            ? `'${dim}' cannot be both ${known} and ${sizes[axis]}`
+            ? `'${namedDim(graph, dim)}' cannot be both ${known} and ${sizes[axis]}`
             : `axis ${axis} of '${name}' is ${dim}, not ${sizes[axis]}`,
         );
       if (typeof dim === 'string') bindings.set(dim, sizes[axis]);

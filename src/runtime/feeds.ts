@@ -11,6 +11,7 @@ import {
   type Feeds,
   type Graph,
   type ITensor,
+  namedDim,
   sizeOf,
   type TensorLike,
   viewAs,
@@ -58,7 +59,8 @@ const isArrayFor = <D extends DType>(dtype: D, data: unknown): data is ArrayFor<
   ArrayBuffer.isView(data) && Object.getPrototypeOf(data)?.constructor?.name === dtypes[dtype].storage.name;
 
 /**
- * The name and type of an input or output, as the model declares them. A dimension that is a string may have any size.
+ * The name and type of an input or output, as the model declares them. A dimension that is a string may have any size; it is the name that the
+ * file gives it, or an expression.
  */
 export interface ValueMetadata {
   readonly name: string;
@@ -69,5 +71,9 @@ export interface ValueMetadata {
 export const metadataOf = (graph: Graph, ids: Graph['inputs']): readonly ValueMetadata[] =>
   ids.map((id) => {
     const { dtype, shape } = graph.values[id].type;
-    return { name: id, type: dtype === 'opaque' ? 'unknown' : dtypes[dtype].onnx, dims: [...shape] };
+    return {
+      name: id,
+      type: dtype === 'opaque' ? 'unknown' : dtypes[dtype].onnx,
+      dims: shape.map((dim) => namedDim(graph, dim)),
+    };
   });

@@ -22,7 +22,7 @@ import {
   type ValueInfoInit,
 } from '../../formats/onnx/index.ts';
 import { capturedBy, isAsImported, type OnnxOrigin, originOf } from '../../importers/index.ts';
-import { type DType, type Graph, hasValue, type TensorType, typeOf, type ValueId } from '../../ir/index.ts';
+import { type DType, type Graph, hasValue, namedType, type TensorType, typeOf, type ValueId } from '../../ir/index.ts';
 import { type Around, newBodies, nothingAround, renewed, type WrittenBody, withoutContext } from './bodies.ts';
 import { emitGraph } from './emission.ts';
 import { KeptFile, refuseLosses } from './kept.ts';
@@ -171,7 +171,7 @@ function newModel(graph: Graph, metadata: Readonly<Record<string, string>>): Uin
     const { dtype, shape } = typeOf(graph, id);
     if (dtype === 'opaque')
       return fail('U2008', 'a value of a type that is not understood cannot be written', { input: id });
-    return { name: id, type: dtype, dims: shape };
+    return { name: id, type: dtype, dims: namedType(graph, { dtype, shape }).shape };
   };
   // Outputs of ONNX are told by name.
   const seen = new Set<ValueId>();

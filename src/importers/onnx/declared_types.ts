@@ -1,7 +1,7 @@
 /** The declared types of a graph's values: the types of inputs are used, the types of results are checked. */
 import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from '../../formats/onnx/index.ts';
-import { type Dim, formatType, type Shape, type TensorType } from '../../ir/index.ts';
+import { type Dim, formatType, type Graph, type Shape, type TensorType } from '../../ir/index.ts';
 import type { PartialType } from './type_rules.ts';
 
 /** Shapes of inputs by name. */
@@ -20,6 +20,8 @@ export class DeclaredTypes {
   readonly #given = new Map<string, Shape>();
   /** Warnings on declared sizes that differ from the computed ones. */
   readonly warnings: Diagnostic[] = [];
+  /** The file's names of symbols that have others. */
+  readonly #names = new Map<string, string>();
 
   /**
    * @param inputShapes shapes of inputs by name; a size that is text leaves the dimension open
@@ -55,7 +57,7 @@ export class DeclaredTypes {
       }
       const symbol = this.#symbol(declared, name, axis);
       const before = this.#bound.get(symbol) ?? size;
-      if (before !== size) refuse(`'${symbol}' cannot be both ${before} and ${size}`);
+      if (before !== size) refuse(`'${declared ?? symbol}' cannot be both ${before} and ${size}`);
       this.#bound.set(symbol, size);
     });
   }
@@ -84,6 +86,14 @@ export class DeclaredTypes {
     const given = (dim: Dim | undefined) =>
       typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0) ? undefined : dim;
     return { dtype, shape: dims.map((dim, axis) => (sizes && given(dim)) ?? this.#dim(hints[axis], name, axis)) };
+  }
+
+  /** The names of symbols in the file, where they are not identifiers, of those that the values have. */
+  namesIn(values: Graph['values']): Pick<Graph, 'symbols'> {
+    if (this.#names.size === 0) return {};
+    const open = new Set(Object.values(values).flatMap(({ type }) => type.shape));
+    const named = [...this.#names].filter(([symbol]) => open.has(symbol));
+    return named.length === 0 ? {} : { symbols: Object.fromEntries(named.map(([symbol, name]) => [symbol, { name }])) };
   }
 
   /** The declaration in words. */
@@ -131,6 +141,7 @@ export class DeclaredTypes {
     for (let n = 1; this.#taken.has(symbol); n++) symbol = `${base}_${n}`;
     this.#taken.add(symbol);
     this.#symbols.set(dim === undefined ? `?${key}` : key, symbol);
+    if (dim !== undefined && dim !== symbol) this.#names.set(symbol, dim);
     return symbol;
   }
 }

@@ -159,7 +159,8 @@ class Importer {
       },
     };
     const finished = this.#scope.finish(graph.name === '' ? 'main' : graph.name, outputs, origin);
-    return this.#profile === 'ort' ? finished : { ...finished, profile: this.#profile };
+    const profile = this.#profile === 'ort' ? {} : { profile: this.#profile };
+    return { ...finished, ...profile, ...this.#declared.namesIn(finished.values) };
   }
 
   /** An initializer of the same name gives an input a default; it is then a constant here. */

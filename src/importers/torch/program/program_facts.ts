@@ -1,5 +1,5 @@
 /** Facts about a program beside its nodes: the readers of a value, and the sizes that its symbols may have. */
-import type { SymbolRange } from '../../../ir/index.ts';
+import type { SymbolFacts } from '../../../ir/index.ts';
 import type { Scope } from '../../kit/scope.ts';
 import type { Argument, ExportedProgram } from './schema.ts';
 
@@ -27,9 +27,9 @@ export function readersOf({ graph, outputs }: ExportedProgram): ReadonlyMap<stri
 export function symbolsOf(
   { ranges }: ExportedProgram,
   scope: Scope,
-): { symbols?: Readonly<Record<string, SymbolRange>> } {
+): { symbols?: Readonly<Record<string, SymbolFacts>> } {
   const inputs = new Set(scope.inputs.flatMap((id) => scope.values[id].type.shape));
-  const symbols: Record<string, SymbolRange> = {};
+  const symbols: Record<string, SymbolFacts> = {};
   for (const [symbol, { min = 0, max = Number.MAX_SAFE_INTEGER }] of ranges) {
     const range = { ...(min > 2 && { min }), ...(max < Number.MAX_SAFE_INTEGER && { max }) };
     if (inputs.has(symbol) && Object.keys(range).length > 0) symbols[symbol] = range;
