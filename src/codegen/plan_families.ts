@@ -4,6 +4,7 @@ import type { Backend } from './backend.ts';
 import type { Step } from './partition.ts';
 import { type Axis, leadOf, PlanFamily } from './plan_family.ts';
 import { SizeClasses, type Sizes } from './size_class.ts';
+import { atOnce, type Steps } from './steps.ts';
 
 /** Plans of more bytes are made anew, with the checks that this takes. */
 const MOST_BYTES = 2 ** 28;
@@ -23,6 +24,7 @@ export class PlanFamilies {
   readonly #steps = new Map<string, number | undefined>();
   #failures = 0;
   readonly #seen: Sizes[] = [];
+  #search: Steps<void> | undefined;
 
   /** @param backends in the order in which they are asked */
   constructor(graph: Graph, backends: readonly Backend[]) {
@@ -35,9 +37,27 @@ export class PlanFamilies {
    * members. Two sets are a batch and its rest, and to find a family takes longer than to plan them.
    */
   memberAt(sizes: Sizes): Step | undefined {
-    if (sizes.size === 0) return undefined;
-    const member = this.#known(sizes) ?? this.#found(sizes);
-    return member && member.plan.bytes <= MOST_BYTES ? member : undefined;
+    const search = this.search(sizes);
+    if (search) atOnce(search);
+    return this.known(sizes);
+  }
+
+  /** The same where it follows from what is known. */
+  known(sizes: Sizes): Step | undefined {
+    for (const family of this.#families) {
+      const member = family.at(sizes);
+      if (member) return member.plan.bytes <= MOST_BYTES ? member : undefined;
+    }
+    return undefined;
+  }
+
+  /**
+   * The search for a family of these sizes, which may be the one that goes on already; undefined where it follows from what is known that there
+   * is one, or none. To be asked once for each set of sizes that is run.
+   */
+  search(sizes: Sizes): Steps<void> | undefined {
+    if (sizes.size === 0 || this.known(sizes)) return undefined;
+    return (this.#search ??= this.#begun(sizes));
   }
 
   /** Frees what sessions have left for those of other sizes. */
@@ -45,16 +65,8 @@ export class PlanFamilies {
     for (const family of this.#families) family.dispose();
   }
 
-  #known(sizes: Sizes): Step | undefined {
-    for (const family of this.#families) {
-      const member = family.at(sizes);
-      if (member) return member;
-    }
-    return undefined;
-  }
-
-  /** A family in which the sizes vary that differ from the earlier ones which are most alike. */
-  #found(sizes: Sizes): Step | undefined {
+  /** For a family in which the sizes vary that differ from the earlier ones which are most alike. */
+  #begun(sizes: Sizes): Steps<void> | undefined {
     const seen = [...this.#seen];
     if (seen.length < MOST_SEEN) this.#seen.push(sizes);
     if (seen.length < LEAST_SEEN) return undefined;
@@ -74,10 +86,17 @@ export class PlanFamilies {
     this.#asked.set(key, asked);
     // those of one remainder may be few
     if (asked !== (step === 1 ? 1 : LEAST_SEEN + 1)) return undefined;
-    const family = PlanFamily.of(this.graph, this.backends, this.#classes, sizes, axes);
-    if (family) this.#families.push(family);
-    else this.#failures++;
-    return family?.at(sizes);
+    return this.#searching(PlanFamily.finding(this.graph, this.backends, this.#classes, sizes, axes));
+  }
+
+  *#searching(finding: Steps<PlanFamily | undefined>): Steps<void> {
+    try {
+      const family = yield* finding;
+      if (family) this.#families.push(family);
+      else this.#failures++;
+    } finally {
+      this.#search = undefined;
+    }
   }
 
   /** Found once: it takes some milliseconds where there is no family. */

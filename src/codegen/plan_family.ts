@@ -10,9 +10,10 @@
  */
 import { type Graph, specialize } from '../ir/index.ts';
 import type { Backend, PlanForm } from './backend.ts';
-import { type Part, planGraph, type Step } from './partition.ts';
+import { type Part, planningOf, type Step } from './partition.ts';
 import { SimplexPolynomials, simplex } from './simplex_polynomials.ts';
 import type { SizeClasses, Sizes } from './size_class.ts';
+import type { Steps } from './steps.ts';
 
 /** Batch · heads · length · length is of degree 3. */
 const DEGREE = 3;
@@ -74,22 +75,22 @@ export class PlanFamily {
 
   /**
    * The family in which the sizes of `axes` vary and the others are those of `sizes`, of the class of `sizes`; undefined where none is found.
-   * It takes a dozen plans.
+   * It takes a dozen plans, and is done in steps.
    */
-  static of(
+  static *finding(
     graph: Graph,
     backends: readonly Backend[],
     classes: SizeClasses,
     sizes: Sizes,
     axes: readonly Axis[],
-  ): PlanFamily | undefined {
+  ): Steps<PlanFamily | undefined> {
     const own = classes.of(sizes);
     if (own === undefined || axes.length === 0 || axes.length > MOST_AXES) return undefined;
     const space: Space = { graph, backends, classes, class: own, fixed: sizes, axes };
     const indices = simplex(axes.length, DEGREE);
     const lattice = latticeOf(space, indices);
     if (lattice === undefined) return undefined;
-    const samples = samplesOf(
+    const samples = yield* samplesOf(
       space,
       indices.map((index) => pointAt(lattice, index)),
     );
@@ -98,7 +99,7 @@ export class PlanFamily {
       indices,
       samples.map(({ form }) => form.numbers),
     );
-    const range = rangeFrom(space, lattice, numbers, samples[0]);
+    const range = yield* rangeFrom(space, lattice, numbers, samples[0]);
     return range && new PlanFamily(space, lattice, range, samples[0], numbers);
   }
 
@@ -224,30 +225,30 @@ function growEvenly(space: Space, lattice: Lattice, indices: readonly (readonly 
 const sameNumbers = (a: Float64Array, b: Float64Array): boolean => a.every((number, i) => Object.is(number, b[i]));
 
 /** The range in which the family holds: plans at its ends have the form and the numbers that it says. */
-function rangeFrom(space: Space, lattice: Lattice, numbers: SimplexPolynomials, first: Sample): Range | undefined {
-  const holdsAt = (point: readonly number[]): boolean => {
-    const [sample] = samplesOf(space, [point]) ?? [];
+function* rangeFrom(
+  space: Space,
+  lattice: Lattice,
+  numbers: SimplexPolynomials,
+  first: Sample,
+): Steps<Range | undefined> {
+  function* holdsAt(point: readonly number[]): Steps<boolean> {
+    const [sample] = (yield* samplesOf(space, [point])) ?? [];
     return (
       sample !== undefined &&
       sameForm(sample, first) &&
       sameNumbers(sample.form.numbers, numbers.at(indexOf(lattice, point)))
     );
-  };
-  const endFrom = (start: number, direction: 1 | -1, tries?: number): number[] | undefined => {
-    const point = firstPoint(candidates(space, lattice, start, direction), (p) => isOfClass(space, p), tries);
-    return point && holdsAt(point) ? point : undefined;
-  };
-  const low = firstOf(LOWEST, (lowest) => endFrom(lowest, 1));
-  const high = low && firstOf(HIGHEST, (highest) => endFrom(highest, -1, 8));
-  return low && high?.every((size, k) => size >= low[k]) ? { low, high } : undefined;
-}
-
-function firstOf<A, B>(all: readonly A[], found: (a: A) => B | undefined): B | undefined {
-  for (const a of all) {
-    const b = found(a);
-    if (b !== undefined) return b;
   }
-  return undefined;
+  function* endFrom(starts: readonly number[], direction: 1 | -1, tries?: number): Steps<number[] | undefined> {
+    for (const start of starts) {
+      const point = firstPoint(candidates(space, lattice, start, direction), (p) => isOfClass(space, p), tries);
+      if (point && (yield* holdsAt(point))) return point;
+    }
+    return undefined;
+  }
+  const low = yield* endFrom(LOWEST, 1);
+  const high = low && (yield* endFrom(HIGHEST, -1, 8));
+  return low && high?.every((size, k) => size >= low[k]) ? { low, high } : undefined;
 }
 
 function firstPoint(
@@ -263,10 +264,10 @@ function firstPoint(
 }
 
 /** Plans of one form at these points; undefined where there is none. */
-function samplesOf(space: Space, points: readonly (readonly number[])[]): Sample[] | undefined {
+function* samplesOf(space: Space, points: readonly (readonly number[])[]): Steps<Sample[] | undefined> {
   const samples: Sample[] = [];
   for (const point of points) {
-    const sample = sampleOf(space, point);
+    const sample = yield* sampleOf(space, point);
     if (sample === undefined || (samples.length > 0 && !sameForm(sample, samples[0]))) return undefined;
     samples.push(sample);
   }
@@ -280,10 +281,11 @@ const sameForm = ({ form: a }: Sample, { form: b }: Sample): boolean =>
  * Undefined where a part of the graph is not of the first back end, and where the sizes are beyond a limit: the error would be of sizes that no
  * run has.
  */
-function sampleOf({ graph, backends, ...space }: Space, point: readonly number[]): Sample | undefined {
+function* sampleOf({ graph, backends, ...space }: Space, point: readonly number[]): Steps<Sample | undefined> {
   let steps: Step[];
+  yield;
   try {
-    steps = planGraph(specialize(graph, sizesAt(space, point)), backends);
+    steps = yield* planningOf(specialize(graph, sizesAt(space, point)), backends);
   } catch {
     return undefined;
   }

@@ -1,7 +1,9 @@
 /** The sessions of one graph at all sizes that it meets. */
 import { type Backend, type BodyProgram, type Fallback, type NodeTime, PlanFamilies } from '../codegen/index.ts';
+import { fail } from '../diagnostics/index.ts';
 import { bindDim, bodyAt, bodySizes, type Feeds, type Graph, type ITensor, symbolsIn } from '../ir/index.ts';
 import { Executable } from './executable.ts';
+import { copiesOf, FamilySearch } from './family_search.ts';
 
 /** Sets of sizes whose sessions are kept. */
 const KEPT = 8;
@@ -13,6 +15,8 @@ export class Body implements BodyProgram {
   /** In the shapes of its inputs. */
   readonly #symbols: readonly string[];
   #families: PlanFamilies | undefined;
+  readonly #search = new FamilySearch();
+  #isDisposed = false;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
 
@@ -22,9 +26,18 @@ export class Body implements BodyProgram {
     this.#backends = backends;
   }
 
-  run(feeds: Feeds, areUnchanging?: boolean): Promise<readonly ITensor[]> | readonly ITensor[] {
-    const results = this.#at(feeds).run(feeds, areUnchanging);
-    return results instanceof Promise ? results.then(this.#listed) : this.#listed(results);
+  run(feeds: Feeds, areUnchanging = false): Promise<readonly ITensor[]> | readonly ITensor[] {
+    const key = this.#keyOf(feeds);
+    const known = this.#known(key);
+    if (known) return this.#ran(known, feeds, areUnchanging);
+    const sizes = this.#sizesOf(feeds);
+    const search = sizes && this.#search.for(this.#familiesOf(), sizes);
+    if (search === undefined) return this.#ran(this.#made(key, feeds, sizes, true), feeds, areUnchanging);
+    const own = areUnchanging ? feeds : copiesOf(feeds);
+    return search.then(() => {
+      if (this.#isDisposed) fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
+      return this.#ran(this.#known(key) ?? this.#made(key, own, sizes, true), own, true);
+    });
   }
 
   runSync(feeds: Feeds): readonly ITensor[] {
@@ -43,36 +56,63 @@ export class Body implements BodyProgram {
 
   dispose(): void {
     for (const executable of this.#executables.values()) executable.dispose();
+    this.#isDisposed = true;
     this.#executables.clear();
     this.#families?.dispose();
   }
 
-  /** Sizes of symbols have families of plans; others are planned each for itself. */
-  #made(feeds: Feeds): Executable {
-    const { symbols, isWhole } = sizesOf(this.#graph, this.#symbols, feeds);
-    if (!isWhole || symbols.size === 0) return Executable.of(bodyAt(this.#graph, feeds), this.#backends());
-    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
-    return Executable.at(this.#families, symbols);
+  #ran(executable: Executable, feeds: Feeds, areUnchanging: boolean): Promise<readonly ITensor[]> | readonly ITensor[] {
+    const results = executable.run(feeds, areUnchanging);
+    return results instanceof Promise ? results.then(this.#listed) : this.#listed(results);
   }
 
   #listed = (results: Readonly<Record<string, ITensor>>): readonly ITensor[] =>
     this.#graph.outputs.map((id) => results[id]);
 
+  #familiesOf = (): PlanFamilies => (this.#families ??= new PlanFamilies(this.#graph, this.#backends()));
+
   #at(feeds: Feeds): Executable {
-    const key = this.#graph.inputs.map((id) => feeds[id].shape.join()).join(';');
+    const key = this.#keyOf(feeds);
+    return this.#known(key) ?? this.#made(key, feeds, this.#sizesOf(feeds), false);
+  }
+
+  #keyOf = (feeds: Feeds): string => this.#graph.inputs.map((id) => feeds[id].shape.join()).join(';');
+
+  #known(key: string): Executable | undefined {
     const known = this.#executables.get(key);
-    if (known !== undefined) {
-      if (this.#executables.size > 1) {
-        this.#executables.delete(key);
-        this.#executables.set(key, known);
-      }
-      return known;
+    if (known !== undefined && this.#executables.size > 1) {
+      this.#executables.delete(key);
+      this.#executables.set(key, known);
     }
+    return known;
+  }
+
+  /**
+   * Sizes of symbols have families of plans; others are planned each for itself.
+   *
+   * @param isSearched a family for them was looked for
+   */
+  #made(key: string, feeds: Feeds, sizes: ReadonlyMap<string, number> | undefined, isSearched: boolean): Executable {
     this.#evict(1);
-    const made = this.#made(feeds);
+    const made = sizes
+      ? Executable.at(this.#familiesOf(), sizes, isSearched)
+      : Executable.of(bodyAt(this.#graph, feeds), this.#backends());
     this.#executables.set(key, made);
     this.#evict(0, made);
     return made;
+  }
+
+  /** The sizes of symbols, where there are any and they tell all sizes of the inputs. */
+  #sizesOf(feeds: Feeds): ReadonlyMap<string, number> | undefined {
+    const known = bodySizes(this.#graph, feeds);
+    const symbols = new Map(
+      this.#symbols.flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])),
+    );
+    // at the size 0 of a symbol others may follow than the types say
+    const isWhole = this.#graph.inputs.every((id) =>
+      this.#graph.values[id].type.shape.every((dim, axis) => bindDim(dim, symbols) === feeds[id].shape[axis]),
+    );
+    return isWhole && symbols.size > 0 ? symbols : undefined;
   }
 
   /** @param coming so many are about to be made: sessions that are of use for these go before */
@@ -84,19 +124,4 @@ export class Body implements BodyProgram {
       executable.retire();
     }
   }
-}
-
-/** The sizes of symbols; whole where they tell all sizes of the inputs. */
-function sizesOf(
-  graph: Graph,
-  names: readonly string[],
-  feeds: Feeds,
-): { readonly symbols: ReadonlyMap<string, number>; readonly isWhole: boolean } {
-  const known = bodySizes(graph, feeds);
-  const symbols = new Map(names.flatMap((name) => (known.has(name) ? [[name, known.get(name) as number]] : [])));
-  // at the size 0 of a symbol others may follow than the types say
-  const isWhole = graph.inputs.every((id) =>
-    graph.values[id].type.shape.every((dim, axis) => bindDim(dim, symbols) === feeds[id].shape[axis]),
-  );
-  return { symbols, isWhole };
 }

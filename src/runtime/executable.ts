@@ -173,11 +173,12 @@ export class Executable {
   /**
    * The graph of `families` at these sizes. A plan that follows from others is small, so that no memory is looked for before it is taken.
    *
+   * @param isSearched a family for them was looked for
    * @throws UnskewError as `of` does
    */
-  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>): Executable {
+  static at(families: PlanFamilies, sizes: ReadonlyMap<string, number>, isSearched = false): Executable {
     const { graph, backends } = families;
-    const member = families.memberAt(sizes);
+    const member = isSearched ? families.known(sizes) : families.memberAt(sizes);
     const sized = () => specialize(graph, sizes);
     return member
       ? atOnce(Executable.#opened(graph, [member], { sized, isMember: true }))

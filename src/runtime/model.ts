@@ -29,6 +29,7 @@ import { backends, openHere } from './backends.ts';
 import type { Compilation } from './compile_graph.ts';
 import { type CompileOptions, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
 import { Executable } from './executable.ts';
+import { copiesOf, FamilySearch } from './family_search.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import type { ReadyFile } from './ready_file.ts';
 import { turn } from './turn.ts';
@@ -66,6 +67,7 @@ export class Model {
   readonly #isForAllSizes: boolean;
   /** Of all sizes, which share constants. */
   #families: PlanFamilies | undefined;
+  readonly #search = new FamilySearch();
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
@@ -134,8 +136,14 @@ export class Model {
    */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, bindings } = this.#prepare(feeds);
+    const search = this.#searchFor(bindings);
+    const given = search ? copiesOf(tensors) : tensors;
+    if (search) {
+      await search;
+      if (this.#disposed) fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
+    }
     try {
-      const results = this.#executable(bindings).run(tensors);
+      const results = this.#executable(bindings, this.#atSizes === undefined).run(given, search !== undefined);
       this.#evict(); // while the run computes
       return publicly(await results);
     } finally {
@@ -201,9 +209,23 @@ export class Model {
     this.#graph = withoutConstants(this.#graph);
   }
 
-  #executable(bindings: ReadonlyMap<string, number>): Executable {
+  #keyAt(bindings: ReadonlyMap<string, number>): string {
     const isOpen = this.#isForAllSizes && [...bindings.values()].every((size) => size > 0);
-    const key = isOpen ? ANY : keyOf(bindings);
+    return isOpen ? ANY : keyOf(bindings);
+  }
+
+  /** The search for a family of plans that a first run of these sizes waits for. */
+  #searchFor(bindings: ReadonlyMap<string, number>): Promise<void> | undefined {
+    const key = this.#keyAt(bindings);
+    if (key === ANY || this.#atSizes || this.#executables.has(key)) return undefined;
+    return this.#search.for(this.#familiesOf(), bindings);
+  }
+
+  #familiesOf = (): PlanFamilies => (this.#families ??= new PlanFamilies(this.#graph, this.#backends()));
+
+  /** @param isSearched a family for them was looked for, where that is of use */
+  #executable(bindings: ReadonlyMap<string, number>, isSearched = false): Executable {
+    const key = this.#keyAt(bindings);
     const known = this.#executables.get(key);
     if (known) {
       this.#executables.delete(key);
@@ -211,18 +233,17 @@ export class Model {
       return known;
     }
     this.#evict(1);
-    const made = this.#made(isOpen ? undefined : bindings);
+    const made = this.#made(key === ANY ? undefined : bindings, isSearched);
     this.#executables.set(key, made);
     return made;
   }
 
   /** Sessions of one model share what its back ends keep. @param bindings absent: for all sizes */
-  #made(bindings?: ReadonlyMap<string, number>): Executable {
-    this.#families ??= new PlanFamilies(this.#graph, this.#backends());
-    const { backends: order } = this.#families;
+  #made(bindings: ReadonlyMap<string, number> | undefined, isSearched: boolean): Executable {
+    const { backends: order } = this.#familiesOf();
     if (bindings === undefined) return Executable.of(this.#graph, order);
     const own = this.#atSizes?.(bindings);
-    return own ? Executable.of(own, order) : Executable.at(this.#families, bindings);
+    return own ? Executable.of(own, order) : Executable.at(this.#familiesOf(), bindings, isSearched);
   }
 
   /**
