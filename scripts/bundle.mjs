@@ -30,6 +30,7 @@ const parts = {
   onnxruntime: ['exporters/index.ts', ['exportPart', 'hasOlderPart', 'partRefusal'], 'runtime/backends.ts'],
   carried: ['exporters/index.ts', ['carriedFileOf', 'originOfCarried'], 'runtime/elsewhere/sent.ts'],
   anew: ['importers/index.ts', ['importOnnx'], 'runtime/at_sizes.ts'],
+  sent: ['runtime/elsewhere/sent.ts', ['sentGraph'], 'runtime/elsewhere/index.ts'],
   sized: ['runtime/compile_graph.ts', ['compiledAt'], 'runtime/elsewhere/made.ts'],
   certificate: ['passes/index.ts', ['certificateBy'], 'runtime/elsewhere/made.ts'],
   plan: ['codegen/onednn/plan.ts', ['planningOf'], 'codegen/onednn/index.ts'],

@@ -79,6 +79,14 @@ describe('what is loaded at once', () => {
     const compilers =
       /^(node_modules\/|src\/(exporters|importers\/\w+\/ops|passes\/(rules|qdq|corrections)|codegen\/onednn\/select)\/)/;
 
+    test('before another thread compiles: what starts it', () => {
+      const { bytes, sources } = loadedWith('parts/compile.cjs');
+      expect(
+        sources.filter((path) => /^(node_modules|src\/(ir\/ops|passes\/rules|codegen\/onednn\/lower))\//.test(path)),
+      ).toEqual([]);
+      expect(bytes).toBeLessThan(115_000);
+    });
+
     test('by the thread of the caller, where another one compiles: what plans and runs', () => {
       const { bytes, sources } = loadedWith(partOf('make_model'));
       expect(sources.filter((path) => compilers.test(path))).toEqual([]);

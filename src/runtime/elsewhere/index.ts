@@ -12,7 +12,7 @@ import { fail, InternalError, systemCode } from '../../diagnostics/index.ts';
 import type { Graph } from '../../ir/index.ts';
 import type { CompileOptions } from '../compile_options.ts';
 import { type Answer, errorOf, type Made, type Request, type SentSource } from './protocol.ts';
-import { canBeSent, Sender } from './sent.ts';
+import { sentGraph } from './sent.ts';
 
 const loader = join(import.meta.dirname, 'load_part.cjs');
 const program = `const { workerData } = require('node:worker_threads');
@@ -49,10 +49,8 @@ function sourceOf(source: Graph | string | Uint8Array, options: CompileOptions):
   }
   if (typeof source === 'string') return isModelFile(source) ? { file: source, path: resolve(source) } : undefined;
   // with sizes, the graph may be read anew from its file
-  const isWhole = options.inputShapes === undefined && canBeSent(source);
-  if (!isWhole) return undefined;
-  const sender = new Sender();
-  return { graph: sender.sent(sender.graph(source)).sent };
+  const graph = options.inputShapes === undefined ? sentGraph(source) : undefined;
+  return graph && { graph };
 }
 
 /** False for compiled files, and for what is no file that can be read twice: to open a pipe would take from it. */

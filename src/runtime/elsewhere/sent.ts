@@ -51,7 +51,7 @@ export interface Sent<T> {
 const LEAST_MOVED = 2 ** 16;
 
 /** False for a graph that its file is needed for: it is read anew at the sizes of a run, or nobody computes its operators. */
-export function canBeSent(graph: Graph): boolean {
+function canBeSent(graph: Graph): boolean {
   const { unsupported = [], bodies = [] } = graph.origin ?? {};
   const isOfFile = (node: Node): boolean => isOp(node, opaqueOp) && partOriginOf(graph) === undefined;
   return (
@@ -132,6 +132,13 @@ export class Sender {
       ...(carried && { carried }),
     };
   }
+}
+
+/** A graph of the caller, whose memory is copied; undefined where it has to stay. */
+export function sentGraph(graph: Graph): Sent<SentGraph> | undefined {
+  if (!canBeSent(graph)) return undefined;
+  const sender = new Sender();
+  return sender.sent(sender.graph(graph)).sent;
 }
 
 export const poolsOf = ({ constants }: Sent<unknown>): ConstantPool[] =>

@@ -133,8 +133,8 @@ export const programs: readonly Mutant[] = [
   mutant(
     'a kept constant is known by its array alone',
     'codegen/onednn/kept_constants.ts',
-    'once(t.data, name, () => {',
-    'once(t.data, purpose, () => {',
+    'once(place, name, () => {',
+    'once(place, purpose, () => {',
     'unit/codegen/kept_constants',
   ),
   mutant(

@@ -94,15 +94,15 @@ export const running: readonly Mutant[] = [
   {
     name: 'sessions that went are not disposed of',
     file: 'src/runtime/model.ts',
-    text: '      this.#executables.delete(key);\n      executable.dispose();\n',
+    text: '      this.#executables.delete(key);\n      executable.retire();\n',
     instead: '      this.#executables.delete(key);\n',
     tests: models,
   },
   {
     name: 'sessions in use go as well',
     file: 'src/runtime/model.ts',
-    text: 'if (executable.running > 0) continue;',
-    instead: '',
+    text: 'if (executable.running > 0 || (coming > 0',
+    instead: 'if ((coming > 0',
     tests: models,
   },
   {
@@ -157,8 +157,8 @@ export const running: readonly Mutant[] = [
   native(
     'constants of plans of one form may differ',
     'session_template.cc',
-    'return std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;',
-    'return true;',
+    'const bool equal = std::memcmp(a->data(), b->data(), static_cast<size_t>(a->bytes())) == 0;',
+    'const bool equal = true;',
     'arguments',
   ),
   native(
