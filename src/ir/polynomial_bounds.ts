@@ -1,18 +1,33 @@
 /** Bounds of polynomials: a symbol is a size; what divides is not 0. */
 import { type Atom, add, atomsIn, combined, constantOf, numberOf, type Polynomial } from './polynomial_terms.ts';
 
+/** The number of ranges to remember; more are computed again. */
+const MOST_KEPT = 20_000;
+
 /**
  * The function that tells a number that no value of a polynomial is below, −Infinity where it sees none.
  *
  * @param least no symbol is smaller
  */
 export function lowerBoundWith(atomOf: (text: string) => Atom, least: number): (p: Polynomial) => number {
-  return (p) => bound(p, 0);
+  const bounds = new WeakMap<Polynomial, number>();
+  /** Of atoms, by text. */
+  const ranges = new Map<string, readonly [number, number]>();
+  return lowerBound;
+
+  /** A polynomial that was read is asked again and again. */
+  function lowerBound(p: Polynomial): number {
+    const known = bounds.get(p);
+    if (known !== undefined) return known;
+    const made = bound(p, 0);
+    bounds.set(p, made);
+    return made;
+  }
 
   function bound(p: Polynomial, depth: number): number {
     let sum = 0;
     for (const [key, coefficient] of p) {
-      const [low, high] = rangeOf(atomsIn(key), depth);
+      const [low, high] = rangeOf(atomsIn(key));
       sum += coefficient > 0 ? coefficient * low : coefficient * high;
     }
     if (Number.isNaN(sum)) sum = Number.NEGATIVE_INFINITY;
@@ -36,9 +51,9 @@ export function lowerBoundWith(atomOf: (text: string) => Atom, least: number): (
     return best;
   }
 
-  function rangeOf(parts: readonly string[], depth: number): readonly [number, number] {
+  function rangeOf(parts: readonly string[]): readonly [number, number] {
     return parts
-      .map((part) => rangeOfAtom(part, depth))
+      .map(rangeOfAtom)
       .reduce<readonly [number, number]>(
         ([a, b], [low, high]) =>
           low >= 0 && a >= 0 ? [a * low, b * high] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY],
@@ -46,21 +61,24 @@ export function lowerBoundWith(atomOf: (text: string) => Atom, least: number): (
       );
   }
 
-  function rangeOfAtom(text: string, depth: number): readonly [number, number] {
+  function rangeOfAtom(text: string): readonly [number, number] {
+    const known = ranges.get(text);
+    if (known !== undefined) return known;
+    const made = rangeOfNew(text);
+    if (ranges.size >= MOST_KEPT) ranges.clear();
+    ranges.set(text, made);
+    return made;
+  }
+
+  function rangeOfNew(text: string): readonly [number, number] {
     const made = atomOf(text);
     if (made.kind === 'symbol') return [least, Number.POSITIVE_INFINITY];
-    if (depth > 4) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
-    const range = (p: Polynomial): readonly [number, number] => [
-      bound(p, depth + 1),
-      -bound(combined(new Map(), p, -1), depth + 1),
-    ];
+    const range = (p: Polynomial): readonly [number, number] => [lowerBound(p), -bound(combined(new Map(), p, -1), 0)];
     if (made.kind === 'quotient') {
       const [low, high] = range(made.above);
       const below = numberOf(made.below);
       if (below !== undefined && below > 0) return [Math.floor(low / below), Math.floor(high / below)];
-      return low >= 0 && bound(made.below, depth + 1) >= 0
-        ? [0, high]
-        : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+      return low >= 0 && lowerBound(made.below) >= 0 ? [0, high] : [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     }
     if (made.name === 'wrap') return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
     const [[a, b], [c, d]] = made.args.map(range);
