@@ -35,7 +35,6 @@ export interface Product {
   readonly sourceZeroPoint: number;
   /** The axis of the result that has the channels. */
   readonly axis: number;
-  readonly channels: number;
 }
 
 /** The product that computes a value, when a primitive or a kernel can; else the reason. */
@@ -52,12 +51,9 @@ export function productOf(graph: GraphEditor, id: ValueId): Product | string {
   const { kind } = layoutOf(node);
   const isMatmul = kind === 'matmul';
   if (isMatmul && (x.type.shape.length < 2 || w.type.shape.length < 2)) return 'a vector operand';
-  const { shape } = graph.type(id);
-  const axis = geometryOf(kind).channelAxis(shape.length);
-  const channels = shape[axis];
-  if (typeof channels !== 'number') return 'the number of channels is not known';
+  const axis = geometryOf(kind).channelAxis(graph.type(id).shape.length);
   if (!isMatmul && !graph.isConstant(w.id)) return 'the weights are computed at run time';
-  return { node, x, w, ...(zw && { zw }), sourceZeroPoint: zero ? Number(zero.data[0]) : 0, axis, channels };
+  return { node, x, w, ...(zw && { zw }), sourceZeroPoint: zero ? Number(zero.data[0]) : 0, axis };
 }
 
 /** True for weights that our convolution kernel takes as they are. */
