@@ -177,6 +177,19 @@ describe.each(Object.entries(cases))('%s', (_, { nodes, sizes, atSizes = false }
   });
 });
 
+describe('a shape behind thousands of operators', () => {
+  it('is read, though sizes alone do not decide it: they are too long to be followed', () => {
+    const steps = Array.from({ length: 8000 }, (_, i) => {
+      const from = i === 0 ? 'w' : `step${i - 1}`;
+      return node(i % 2 === 0 ? 'Add' : 'Div', [from, '4'], [i === 7999 ? 'p' : `step${i}`]);
+    });
+    const bytes = modelOf([...steps, ...target('p', 'w'), node('Reshape', ['x', 'to'], ['y'])]);
+    const { unsupported = [] } = importOnnx(bytes).origin ?? {};
+    expect(unsupported.map(({ operator }) => operator)).toContain('Reshape');
+    expect(unsupported.at(-1)?.dependsOnSizes).toBeUndefined();
+  });
+});
+
 describe('a shape that values decide', () => {
   it('does not depend on the sizes', () => {
     const bytes = modelOf([

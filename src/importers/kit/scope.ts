@@ -130,21 +130,17 @@ export class Scope {
 
   /** True where constants and the sizes of inputs decide the elements of a value. */
   isOfSizes(id: ValueId): boolean {
-    const seen = new Map<ValueId, boolean>();
-    const isOf = (value: ValueId): boolean => {
-      const known = seen.get(value);
-      if (known !== undefined) return known;
+    const found = new Set([id]); // a chain of thousands of operators is deeper than the stack of calls
+    for (const value of found) {
       const elements = this.elementsOf(value);
+      if (elements && !elements.flatMap(symbolsIn).every(isDeclared)) return false;
+      if (elements || this.info(value)?.constant !== undefined) continue;
       const maker = this.makerOf(value);
       const operands = maker?.operands.filter((operand) => operand !== null) ?? [];
-      const result = elements
-        ? elements.flatMap(symbolsIn).every(isDeclared)
-        : this.info(value)?.constant !== undefined ||
-          (maker !== undefined && operands.length > 0 && !isOp(maker, opaqueOp) && operands.every(isOf));
-      seen.set(value, result);
-      return result;
-    };
-    return isOf(id);
+      if (maker === undefined || operands.length === 0 || isOp(maker, opaqueOp)) return false;
+      for (const operand of operands) found.add(operand);
+    }
+    return true;
   }
 
   /** Records the unrounded values of a 16-bit float. */
