@@ -77,11 +77,11 @@ export const differing: Record<string, Pair> = {
     x: [1, 2, 3, 4],
   },
   'a rotation and a reversal of an axis of any size': {
-    inputs: '%x: s32[N]',
-    before: `%g = nn.slice(%x) {starts=[0], ends=[-1], axes=[0], steps=[1]} : s32["N-1"]
+    inputs: '%x: s32["N+1"]',
+    before: `%g = nn.slice(%x) {starts=[0], ends=[-1], axes=[0], steps=[1]} : s32[N]
   %h = nn.slice(%x) {starts=[-1], ends=[2147483647], axes=[0], steps=[1]} : s32[1]
-  %y = nn.concat(%h, %g) {axis=0} : s32[N]`,
-    after: '%y = nn.slice(%x) {starts=[-1], ends=[-2147483647], axes=[0], steps=[-1]} : s32[N]',
+  %y = nn.concat(%h, %g) {axis=0} : s32["N+1"]`,
+    after: '%y = nn.slice(%x) {starts=[-1], ends=[-2147483647], axes=[0], steps=[-1]} : s32["N+1"]',
     x: [1, 2, 3, 4],
   },
   'a square and its transpose': {
