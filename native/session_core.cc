@@ -160,7 +160,7 @@ std::unique_ptr<SessionCore::Copies> SessionCore::copies_of(const BufferList& in
     AlignedBuffer& copy = (*copies)[i];  // maybe of other sizes
     const int64_t bytes = input_bytes_[i];
     if (copy.bytes() < bytes || copy.bytes() / kTooLarge > bytes) copy = AlignedBuffer(with_room(bytes));
-    if (input_bytes_[i] > 0) std::memcpy((*copies)[i].data(), inputs[i], static_cast<size_t>(input_bytes_[i]));
+    if (bytes > 0) std::memcpy(copy.data(), inputs[i], static_cast<size_t>(bytes));
   }
   return copies;
 }

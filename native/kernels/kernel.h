@@ -41,7 +41,7 @@ struct Identity {
   // The bytes of a constant that is found by its name; absent where it is there in packed forms alone.
   std::function<const uint8_t*()> source{};
 
-  // An address, or the bytes behind the name; null where there is no constant.
+  // The address where there is one, else the bytes that the name stands for; null for an absent constant.
   const uint8_t* bytes(const uint8_t* address) const {
     if (address || memory == 0) return address;
     require(source != nullptr, "the weights were packed for another kernel");

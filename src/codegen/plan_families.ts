@@ -19,7 +19,7 @@ export class PlanFamilies {
   readonly backends: readonly Backend[];
   #classes: SizeClasses | undefined;
   readonly #families: PlanFamily[] = [];
-  /** How often the sizes of a family were asked for, by the axes of the family, the other sizes, the class and the remainders. */
+  /** Counts of requests. The key of a family is made of its axes, the other sizes, the class of the sizes and their remainders. */
   readonly #asked = new Map<string, number>();
   readonly #steps = new Map<string, number | undefined>();
   #failures = 0;

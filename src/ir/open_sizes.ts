@@ -24,7 +24,7 @@ export function symbolTold(dim: Dim): string | undefined {
   return symbol !== undefined && more.length === 0 && typeof subDims(dim, symbol) === 'number' ? symbol : undefined;
 }
 
-/** What an axis tells: the text of its size, and a symbol that is so much less. */
+/** The facts that the size of an axis gives: the size has this text, and it is the symbol plus `more`. */
 interface Told {
   readonly axis: number;
   readonly dim: string;

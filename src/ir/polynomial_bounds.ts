@@ -11,7 +11,7 @@ const MOST_KEPT = 20_000;
  */
 export function lowerBoundWith(atomOf: (text: string) => Atom, least: number): (p: Polynomial) => number {
   const bounds = new WeakMap<Polynomial, number>();
-  /** Of atoms, by text. */
+  /** The ranges of atoms, by their texts. */
   const ranges = new Map<string, readonly [number, number]>();
   return lowerBound;
 

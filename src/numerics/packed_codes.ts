@@ -13,6 +13,9 @@ interface Codes {
   readonly isTurned?: boolean;
 }
 
+/** Codes of 4 bits in the other order: the highest bits of a byte are the second code or, as bitsandbytes has it, the first. */
+export const withHalvesSwapped = (codes: Uint8Array): Uint8Array => codes.map((byte) => (byte << 4) | (byte >> 4));
+
 /** So many columns are written at a time that the ends of their rows stay in the cache. */
 const COLUMNS = 4096;
 

@@ -40,7 +40,7 @@ async function whileLoading(elsewhere: Promise<Made | undefined>, options: Compi
   return found;
 }
 
-/** What compiles is loaded where no other thread does so. */
+/** This thread loads the compiler, since no other thread has compiled. */
 async function here(...source: Parameters<typeof compiledHere>): Promise<OwnModel> {
   const { compiledHere } = await import('./compile_here.ts');
   return compiledHere(...source);

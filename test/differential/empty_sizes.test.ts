@@ -18,7 +18,7 @@ interface Case {
   readonly outputs: readonly string[];
 }
 
-/** Of x: f32[N,M], row: f32[M] and other: f32[K,M], where K is N or 1. */
+/** Graphs of three inputs: x is f32[N,M], row is f32[M], other is f32[K,M], and K is N or 1. */
 const cases: Readonly<Record<string, Case>> = {
   'the size of the first rows': {
     nodes: [node('Slice', ['x', 'zero', 'one'], ['y']), node('Shape', ['y'], ['size'])],

@@ -64,6 +64,18 @@ const matrices = fc.array(
   { minLength: 1, maxLength: 6 },
 );
 
+/** The results of a session, which runs once. */
+function outputsOf(
+  session: ReturnType<typeof products>,
+  places: Parameters<typeof products>[1],
+  inputs: readonly Data[],
+) {
+  const outputs = places.map(({ columns }): Data => new Int32Array(ROWS * columns));
+  session.runSync(inputs.map(bytesOf), outputs.map(bytesOf));
+  session.dispose();
+  return outputs;
+}
+
 describe.each(kernelIsas)('%s: lent constants', (isa) => {
   it('give what copies give, also when their memory goes back to the system meanwhile', () => {
     fc.assert(
@@ -71,18 +83,12 @@ describe.each(kernelIsas)('%s: lent constants', (isa) => {
         const next = random(seed);
         const weights = new Int8Array(100_000).map(() => next() * 256 - 128);
         const inputs = places.map(({ inner }) => typed('u8', ROWS * inner, () => Math.floor(next() * 256)));
-        const run = (session: ReturnType<typeof products>) => {
-          const outputs = places.map(({ columns }): Data => new Int32Array(ROWS * columns));
-          session.runSync(inputs.map(bytesOf), outputs.map(bytesOf));
-          session.dispose();
-          return outputs;
-        };
         binding.setKernelIsa(isa);
         try {
-          const expected = run(products(weights, places, binding.memory));
+          const expected = outputsOf(products(weights, places, binding.memory), places, inputs);
           const lent = products(weights, places, binding.lent, isExpendable ? bytesOf(weights) : undefined);
           if (!isExpendable) weights.fill(0); // packed already
-          expect(run(lent)).toEqual(expected);
+          expect(outputsOf(lent, places, inputs)).toEqual(expected);
         } finally {
           binding.setKernelIsa(undefined);
         }
@@ -117,13 +123,9 @@ describe.each(kernelIsas)('%s: constants of a file', (isa) => {
         try {
           for (const places of [first, second, [...first, ...second]]) {
             const inputs = places.map(({ inner }) => typed('u8', ROWS * inner, () => Math.floor(next() * 256)));
-            const run = (session: ReturnType<typeof products>) => {
-              const outputs = places.map(({ columns }): Data => new Int32Array(ROWS * columns));
-              session.runSync(inputs.map(bytesOf), outputs.map(bytesOf));
-              session.dispose();
-              return outputs;
-            };
-            expect(run(products(own, places, lent))).toEqual(run(products(weights, places, binding.memory)));
+            expect(outputsOf(products(own, places, lent), places, inputs)).toEqual(
+              outputsOf(products(weights, places, binding.memory), places, inputs),
+            );
             if (isDeleted) rmSync(path, { force: true });
             const at = Math.floor(next() * 90_000);
             expect(Buffer.from(file.read(at, 9000))).toEqual(Buffer.from(weights.buffer, at, 9000));

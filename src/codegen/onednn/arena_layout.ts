@@ -1,4 +1,4 @@
-/** Where the buffers of an arena lie at many sizes: with room, so that somewhat larger ones lie in the same places. */
+/** The places of buffers in an arena, for many sizes: each buffer has room, so that it stays in its place when it grows a little. */
 import { type Lifetime, planMemory } from './memory_plan.ts';
 
 /** The room of a buffer that grows: this part of it, and at least so many bytes. */

@@ -214,16 +214,17 @@ export interface OneDnnVersion {
   readonly patch: number;
 }
 
-/**
- * Errors of functions and sessions have the `code` ERR_OUT_OF_MEMORY or ERR_OUT_OF_THREADS where the system has no more of
- * that, ERR_POSITION where a run reads a position outside of its axis, and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
- * caller.
- */
+/** A file whose memory goes back to the system while sessions pack what lies in it. */
 export interface HeldFile {
   /** A copy of bytes of the file, from memory or from the file. @throws Error ERR_FILE_CHANGED where it was written to */
   read(offset: number, length: number): Uint8Array;
 }
 
+/**
+ * Errors of functions and sessions have the `code` ERR_OUT_OF_MEMORY or ERR_OUT_OF_THREADS where the system has no more of
+ * that, ERR_POSITION where a run reads a position outside of its axis, and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
+ * caller.
+ */
 export interface OneDnnBinding {
   /** The version of the library that was found. */
   readonly version: OneDnnVersion;

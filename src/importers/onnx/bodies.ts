@@ -19,6 +19,7 @@ import {
   eachField,
   field,
   intField,
+  printable,
   Source,
   schema,
   textField,
@@ -155,7 +156,8 @@ function readerOf(apart: ReadonlyMap<string, string>, around: Surroundings): Ext
     const constant = name === undefined ? undefined : around.constant(name)?.();
     if (constant !== undefined) return bytesOf(constant.data).subarray(offset, offset + length);
     if (readExternal !== undefined) return readExternal(location, offset, length);
-    return fail('U1005', `there is no file '${location}' beside the model`);
+    const hint = 'import the model by its path, so that the files beside it can be read';
+    return fail('U1005', `external data '${printable(location)}' cannot be read`, {}, hint);
   };
 }
 

@@ -87,7 +87,14 @@ export function centred(...[w, zw, of, low, high]: CentredArguments): Int16Array
   return out;
 }
 
-function areWithin(values: Int8Array | Uint8Array, start: number, end: number, low: number, high: number): boolean {
+/** True when each of the elements from `start` on, before `end`, is at least `low` and at most `high`. */
+export function areWithin(
+  values: Int8Array | Uint8Array,
+  start: number,
+  end: number,
+  low: number,
+  high: number,
+): boolean {
   for (let i = start; i < end; i++) if (values[i] < low || values[i] > high) return false;
   return true;
 }

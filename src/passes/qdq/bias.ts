@@ -50,18 +50,19 @@ export function integerBias(
   }
   const { x, scale, zp } = dequantize;
   if (!isOfType(x, 's32')) return refuse(`the bias is quantized to ${x.type.dtype}, not to s32`, x);
-  if (zp && !isZero(graph.tensor(zp)?.data)) refuse('the bias has a zero point', zp);
+  const zeroPoints = graph.tensor(zp)?.data;
+  if (zp && !(zeroPoints && areZero(zeroPoints))) refuse('the bias has a zero point', zp);
   const integers = graph.tensor(x)?.data;
   const scales = graph.tensor(scale)?.data;
   if (scales === undefined) return refuse('the scale of the bias is computed at run time', scale);
   // zero times a scale that is not finite is NaN
-  if (integers && isZero(integers) && scales.every(Number.isFinite)) return { integers };
+  if (integers && areZero(integers) && scales.every(Number.isFinite)) return { integers };
   checkScales(scales, channels, scale, refuse);
   return { integers, quantized: x };
 }
 
-function isZero(values: ArrayLike<number> | undefined): boolean {
-  if (values === undefined) return false;
+/** True when every one of the numbers is 0. */
+export function areZero(values: ArrayLike<number>): boolean {
   for (let i = 0; i < values.length; i++) if (values[i] !== 0) return false;
   return true;
 }

@@ -37,7 +37,7 @@ import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
-import { type Bias, type Channels, emitBias, integerBias } from './bias.ts';
+import { areZero, type Bias, type Channels, emitBias, integerBias } from './bias.ts';
 import { type Source, sourceOf } from './moved.ts';
 import {
   type Dequantized,
@@ -278,14 +278,9 @@ function zeroPointOperand(
   { x, zp, zeroPoints, perTensor: one }: Dequantized,
   repeats: number,
 ): Value<ByteType> | undefined {
-  if (zp === undefined || isZero(zeroPoints)) return undefined;
+  if (zp === undefined || areZero(zeroPoints)) return undefined;
   if (one) return scalarZeroPoint(a, zp, x.type.dtype);
   return repeats === 1 ? zp : a.constant(tensor(x.type.dtype, repeated(Float32Array.from(zeroPoints), repeats)));
-}
-
-function isZero(values: ArrayLike<number>): boolean {
-  for (let i = 0; i < values.length; i++) if (values[i] !== 0) return false;
-  return true;
 }
 
 const perChannelShape = (length: number): readonly number[] => (length === 1 ? [] : [length]);

@@ -1,6 +1,7 @@
 /** Float products with weights that have one scale, or one for each column: the weights stay packed, in blocks that have the same scale. */
 import { isPerTensor, isStatic, nnMatmul, qnnDequantize } from '../../ir/index.ts';
 import { dtypes, type ITensor, tensor, transposed } from '../../tensors/index.ts';
+import { areWithin } from '../corrections/operands.ts';
 import { planned, type Refusals } from '../rewrite/plan.ts';
 import { defineRule, type Match } from '../rewrite/rule.ts';
 import { emitBlocks, isByteData, type Weights, withNextScales } from './block_weights.rule.ts';
@@ -41,8 +42,11 @@ function planPacked({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
   const block = blockFor(depth);
   const blocks = Math.ceil(depth / block);
   // weights of a file with 4 bits come here as bytes
-  const isOf4 = [codes, zeros].every((t) => t === undefined || isWithin(t.data as Uint8Array, dtype === 's8' ? -8 : 0));
-  const least = isOf4 ? (dtype === 's8' ? -8 : 0) : dtypes[dtype].min;
+  const lowest = dtype === 's8' ? -8 : 0;
+  const isOf4 = [codes.data, zeros?.data ?? new Uint8Array(0)].every(
+    (data) => isByteData(data) && areWithin(data, 0, data.length, lowest, lowest + 15),
+  );
+  const least = isOf4 ? lowest : dtypes[dtype].min;
   const middle = least + (isOf4 ? 8 : 128);
   const zero = (): ITensor => repeated(zeros ?? tensor(dtype, [0], []), columns, blocks);
   return {
@@ -53,11 +57,6 @@ function planPacked({ graph, a, b }: Match<typeof nnMatmul.operands>, { refuse, 
     isTurned: true,
   };
 }
-
-const isWithin = (data: ArrayLike<number>, least: number): boolean => {
-  for (let i = 0; i < data.length; i++) if (data[i] < least || data[i] > least + 15) return false;
-  return true;
-};
 
 export const packedWeights = defineRule({
   name: 'packed-weights',

@@ -12,6 +12,7 @@ import {
   tensor,
   type ValueId,
 } from '../../../ir/index.ts';
+import { withHalvesSwapped } from '../../../numerics/index.ts';
 import type { NodeEmitter } from '../node_emitter.ts';
 import { int, type Written } from '../node_writer.ts';
 
@@ -72,7 +73,7 @@ function levelMatmul(e: NodeEmitter<typeof qnnBlockMatmul>): Written {
   const { a, b, scale, attrs } = e.view;
   const codes = e.constantOf(b);
   if (codes === undefined) return e.refuse('its weights are computed while the model runs');
-  const bytes = (codes.data as Uint8Array).map((byte) => (byte << 4) | (byte >> 4));
+  const bytes = withHalvesSwapped(codes.data as Uint8Array);
   const attributes = {
     K: int(Number(e.typeOf(a).shape.at(-1))),
     N: int(codes.shape[0]),

@@ -1,7 +1,7 @@
 /** Weights whose codes of 4 bits stand for the levels of a table: products of bitsandbytes. */
 
 import { nnMatmul, qnnBlockMatmul, type Value } from '../../../ir/index.ts';
-import { isBlock, levelTables } from '../../../numerics/index.ts';
+import { isBlock, levelTables, withHalvesSwapped } from '../../../numerics/index.ts';
 import { type ITensor, tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
@@ -18,8 +18,6 @@ interface Levels {
 /** The largest block that begins in each row anew: a common divisor, as blocks are powers of 2. */
 const commonBlock = (depth: number, block: number): number =>
   depth % block === 0 ? block : commonBlock(depth, block / 2);
-
-const swapped = (codes: Uint8Array): Uint8Array => codes.map((byte) => (byte << 4) | (byte >> 4));
 
 /** The scale of each block of `wanted` elements, several of which a block of the file may hold. */
 const scalesOf = ({ depth, columns, block, scales }: Levels, wanted: number): Float32Array =>
@@ -72,7 +70,7 @@ function levelProduct(ctx: NodeContext): Value {
   const shape = [columns, depth / whole, whole / 2];
   const operands = {
     a: a as Value<'f32'>,
-    b: ctx.lazy({ dtype: 'u8', shape }, () => tensor('u8', swapped(given().codes), shape), 'B'),
+    b: ctx.lazy({ dtype: 'u8', shape }, () => tensor('u8', withHalvesSwapped(given().codes), shape), 'B'),
     scale: ctx.lazy(
       { dtype: 'f32', shape: shape.slice(0, 2) },
       () => tensor('f32', scalesOf(given(), whole), shape.slice(0, 2)),

@@ -30,8 +30,6 @@ interface Table {
   readonly zeros: ITensor;
 }
 
-const product = (sizes: readonly number[]): number => sizes.reduce((a, b) => a * b, 1);
-
 function constantOf(ctx: NodeContext, name: string): ITensor {
   return ctx.constantOf(ctx.get(name)) ?? ctx.unsupported(`'${name}' is computed while the model runs`);
 }
@@ -39,7 +37,7 @@ function constantOf(ctx: NodeContext, name: string): ITensor {
 /** Codes [rows…, bytes] as bytes of their own. */
 function eachCode(t: ITensor, bits: number, length: number): ITensor {
   const bytes = t.shape[t.shape.length - 1];
-  const data = new Uint8Array(product(t.shape.slice(0, -1)) * length);
+  const data = new Uint8Array(sizeOf(t.shape.slice(0, -1)) * length);
   for (let i = 0; i < data.length; i++) {
     const row = Math.floor(i / length);
     data[i] = codeAt((t.data as Uint8Array).subarray(row * bytes, (row + 1) * bytes), i % length, bits);
@@ -81,7 +79,7 @@ function tableOf(ctx: NodeContext, bits: number, block: number): Table {
     ? isBytes
       ? eachCode(zero, bits, blocks[rank - 1])
       : asCodes(zero)
-    : tensor('u8', new Uint8Array(product(blocks)).fill(middle), blocks);
+    : tensor('u8', new Uint8Array(sizeOf(blocks)).fill(middle), blocks);
   const codes = () => (isBytes ? eachCode(data, bits, shape[rank - 1]) : asCodes(data));
   return { bits, block, gathered, quantized, shape, codes, scales, zeros };
 }
@@ -105,7 +103,7 @@ function rowsOf(ctx: NodeContext, table: Table, indices: Value): Value {
   const sizes = rest.map((i) => shape[i]);
   const own = rest.indexOf(gathered);
   const [before, size, behind] = [sizes.slice(0, own), sizes[own], sizes.slice(own + 1)];
-  const [rows, length, inner] = [product(sizes), shape[quantized], product(behind)];
+  const [rows, length, inner] = [sizeOf(sizes), shape[quantized], sizeOf(behind)];
   const blocks = Math.ceil(length / block);
   // rows are whole bytes
   const padded = bytesOfCodes(length, bits) * (8 / bits);
@@ -152,14 +150,14 @@ interface Rows {
 
 /** The row of each index, and of all positions before and behind its axis; negative ones of the first axis count from the end themselves. */
 function rowNumbers(ctx: NodeContext, indices: Value, { before, size, behind, inner, rows }: Rows): Value {
-  if (product(before) === 1 && inner === 1 && before.length + behind.length === 0) return indices;
+  if (sizeOf(before) === 1 && inner === 1 && before.length + behind.length === 0) return indices;
   const wide = ctx.cast(indices, 's64');
   const count = indices.type.shape.length;
   const numbers = (sizes: readonly number[], step: number, ones: number): Value =>
     ctx.constant(
       tensor(
         's64',
-        Array.from({ length: product(sizes) }, (_, i) => i * step),
+        Array.from({ length: sizeOf(sizes) }, (_, i) => i * step),
         [...sizes, ...Array<number>(ones).fill(1)],
       ),
       'rows',
@@ -170,7 +168,7 @@ function rowNumbers(ctx: NodeContext, indices: Value, { before, size, behind, in
     const own = ctx.emit(nnAdd, { a: first, b: numbers(behind, 1, 0) });
     return ctx.emit(nnAdd, { a: own, b: numbers(before, size * inner, count + behind.length) });
   };
-  if (product(before) === 1) return rowOf(spread);
+  if (sizeOf(before) === 1) return rowOf(spread);
   const { at, isInside } = positions(ctx, spread, size);
   return ctx.emit(nnWhere, { cond: isInside, a: rowOf(at), b: ctx.scalar('s64', rows) });
 }
