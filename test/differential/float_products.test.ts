@@ -1,6 +1,6 @@
 /**
- * Products of floats have one meaning where a quantization lies behind: the addon's sums are the interpreter's to the last bit,
- * for all values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32.
+ * Products of floats have one meaning where a quantization lies behind, and over one axis anywhere: the addon's sums are the interpreter's
+ * to the last bit, for all values, so that nothing quantized from them differs. Elsewhere a primitive sums in binary32.
  */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -98,6 +98,29 @@ describe.each(kernelIsas)('products of floats in front of a quantization, %s', (
     );
   });
 
+  it('convolutions over one axis, with nothing behind them', () => {
+    const line = fc.record({ length: int(3, 90), kernel: int(1, 12), stride: int(1, 5), dilation: int(1, 5) });
+    fc.assert(
+      fc.property(geometry, line, int(1, 2), (g, { length, kernel, stride, dilation }, threads) => {
+        const last = (of: readonly number[], value: number) => [of[0], of[1], value] as [number, number, number];
+        const graph = fits(() =>
+          convolution({
+            ...g,
+            rank: 1,
+            end: 'nothing',
+            sizes: last(g.sizes, length),
+            kernel: last(g.kernel, kernel),
+            strides: last(g.strides, stride),
+            dilations: last(g.dilations, dilation),
+          }),
+        );
+        fc.pre(graph !== undefined);
+        expectAgreement(graph!, g, { isa, threads });
+      }),
+      draws(50),
+    );
+  });
+
   const batch = fc.constantFrom<readonly [number[], number[]]>(
     [[], []],
     [[2], []],
@@ -187,7 +210,14 @@ describe('products of floats that nothing quantizes', () => {
     fc.assert(
       fc.property(draw, ({ g, odd }) => {
         const graph = fits(() =>
-          convolution({ ...g, transposed: false, computed: false, pattern: 'random', end: 'nothing' }),
+          convolution({
+            ...g,
+            rank: Math.max(g.rank, 2),
+            transposed: false,
+            computed: false,
+            pattern: 'random',
+            end: 'nothing',
+          }),
         );
         fc.pre(graph !== undefined);
         const x = filled('f32', graph!.values[graph!.inputs[0]].type.shape as number[], {

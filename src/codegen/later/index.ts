@@ -2,16 +2,16 @@
  * Nodes whose sizes a run finds out, such as what reads the positions of elements that are not zero, as a back end: a region of them is
  * a program of its own, planned when the sizes are there.
  */
-import { type Graph, isOp, isStatic, type Node, type OpName, opaqueOp, opOf, typeOf } from '../../ir/index.ts';
+import { type Graph, isOp, isStatic, type Node, nnConv, opaqueOp, opOf, typeOf } from '../../ir/index.ts';
 import type { Backend, Plan, Region, Session } from '../backend.ts';
 import type { BodyProgram } from '../control/index.ts';
 
-/** Convolutions of floats whose primitive oneDNN makes for each size: over a long axis this takes longer than a run. */
-const windowed: readonly string[] = ['nn.conv', 'nn.conv_transpose'] satisfies OpName[];
+/** Convolutions of floats whose primitive oneDNN makes for each size. */
+const hasPrimitive = (node: Node): boolean => isOp(node, nnConv) && node.attrs.strides.length > 1;
 
 /**
  * @param open makes a program of a graph with open sizes, which all of its inputs together tell
- * @param runtime another back end takes convolutions over open axes, without a plan for each size
+ * @param runtime another back end takes convolutions over several open axes, without a plan for each size
  */
 export function later(host: Backend, open: (graph: Graph) => BodyProgram, runtime = false): Backend {
   const { byteSums: _, timing: __, ...other } = host;
@@ -24,7 +24,7 @@ export function later(host: Backend, open: (graph: Graph) => BodyProgram, runtim
       const isKnown = [...node.operands, ...node.results].every(
         (id) => id === null || isStatic(typeOf(graph, id).shape),
       );
-      if (runtime && windowed.includes(node.op) && !isStatic(typeOf(graph, node.results[0]).shape.slice(2)))
+      if (runtime && hasPrimitive(node) && !isStatic(typeOf(graph, node.results[0]).shape.slice(2)))
         return 'a plan of it for one size takes longer than a run';
       return isKnown ? 'its sizes are known' : undefined;
     },
