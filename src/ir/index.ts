@@ -51,7 +51,9 @@ export {
   elementsAfter,
   elementsDecided,
   isFollowed,
+  isOfNumbers,
   type KnownElements,
+  numbersAfter,
   roundedQuotient,
 } from './symbolic.ts';
 export * from './types.ts';

@@ -7,10 +7,13 @@ import { type DType, type ITensor, isFloat, isInteger, sizeOf, tensor } from '..
 import { addDims, canonicalDim, ceilDims, divDims, leastOf, maxDims, minDims, mulDims, subDims } from './dims.ts';
 import type { Node } from './graph.ts';
 import { evaluateNode } from './interpret.ts';
+import { opOf } from './op_table.ts';
 import { broadcastTo } from './ops/broadcast.ts';
 import { nnCast } from './ops/nn_cast.op.ts';
 import { nnDiv, nnMod, nnMul } from './ops/nn_elementwise_binary.op.ts';
 import { nnCeil, nnFloor } from './ops/nn_elementwise_unary.op.ts';
+import { qnnDequantize } from './ops/qnn_dequantize.op.ts';
+import { qnnQuantize } from './ops/qnn_quantize.op.ts';
 import { type Dim, isStatic, type Shape, type TensorType } from './types.ts';
 import { byOp, isOp } from './view.ts';
 
@@ -155,6 +158,27 @@ export function elementsAfter(
   if (isOp(node, nnDiv) && isFloat(present[0].dtype)) return undefined; // a fraction, mostly
   return onElements(elementwise, present, shape);
 }
+
+/**
+ * True for operators on floats whose results are followed where all elements are numbers: a file that is quantized throughout has its
+ * sizes as floats, quantized and dequantized.
+ */
+export function isOfNumbers(
+  node: Pick<Node, 'op'>,
+  operands: readonly (TensorType | null)[],
+  { dtype, shape }: TensorType,
+): boolean {
+  if (!isStatic(shape) || sizeOf(shape) > MOST_ELEMENTS) return false;
+  if (isOp(node, qnnQuantize, qnnDequantize)) return true;
+  const areFloats = [dtype, ...operands.map((operand) => operand?.dtype)].every((of) => of === 'f32' || of === 'f64');
+  return areFloats && opOf(node).traits.includes('elementwise');
+}
+
+/** The elements of the one result of such an operator. */
+export const numbersAfter = (
+  node: Pick<Node, 'op' | 'attrs' | 'loc'>,
+  operands: readonly (ITensor | null)[],
+): readonly number[] => Array.from<number | bigint, number>(evaluateNode(node, operands)[0].data, Number);
 
 /** The truth value of an operand that decides the result whatever the other one is. */
 const decidesOf = byOp<number>({ nnAnd: 0, nnOr: 1 });

@@ -112,6 +112,23 @@ const cases: Readonly<Record<string, Case>> = {
     ],
     sizes: several.filter(([h]) => h >= 4),
   },
+  'a size by floats that are quantized and dequantized': {
+    nodes: [
+      node('DequantizeLinear', ['2q', 'sq', 'zq'], ['two']),
+      node('Cast', ['h'], ['float'], { to: 1 }),
+      node('Div', ['float', 'two'], ['part']),
+      node('Ceil', ['part'], ['whole']),
+      node('QuantizeLinear', ['whole', 'sq', 'zq'], ['whole.q']),
+      node('DequantizeLinear', ['whole.q', 'sq', 'zq'], ['again']),
+      node('Mul', ['again', 'two'], ['twice']),
+      node('QuantizeLinear', ['twice', 'sq', 'zq'], ['twice.q']),
+      node('DequantizeLinear', ['twice.q', 'sq', 'zq'], ['rounded']),
+      node('Cast', ['rounded'], ['p'], { to: 7 }),
+      ...resized,
+    ],
+    sizes: several,
+    atSizes: true,
+  },
   'the root of a size': {
     nodes: [
       node('Cast', ['h'], ['float'], { to: 1 }),
@@ -145,6 +162,9 @@ const modelOf = (nodes: readonly ModelNode[]): Uint8Array =>
       { name: 'flat', tensor: tensor('s64', [-1n, 4n, 4n, 4n], [4]) },
       { name: '2f', tensor: tensor('f32', [2], []) },
       { name: '3f', tensor: tensor('f32', [3], []) },
+      { name: '2q', tensor: tensor('u8', [7], []) },
+      { name: 'sq', tensor: tensor('f32', [0.5], []) },
+      { name: 'zq', tensor: tensor('u8', [3], []) },
       { name: 'half', tensor: tensor('f32', [0.5], []) },
     ],
     nodes: [node('Shape', ['x'], ['shape']), ...size('1', 'h'), ...size('2', 'w'), ...nodes],

@@ -13,6 +13,7 @@ import {
   type GivenAttrs,
   isComputable,
   isFollowed,
+  isOfNumbers,
   isOp,
   isStatic,
   type KnownElements,
@@ -22,6 +23,7 @@ import {
   nnReshape,
   nnShape,
   nnTranspose,
+  numbersAfter,
   type OperandSpec,
   opOf,
   qnnBlockDequantize,
@@ -148,7 +150,12 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   #emitted(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     const names = this.namesOf(op);
     const results = this.#located(() => this.#emitter.emitList(op, operands, attrs, names && { names }));
-    if (isKept(op) || !this.folds) return results;
+    if (!this.folds) return results;
+    if (isKept(op)) {
+      const elements = op === qnnDequantize ? this.#numbersAfter(operands, results[0]) : undefined;
+      if (elements) this.scope.know(results[0].id, elements);
+      return results;
+    }
     this.#rememberMove(op, operands, attrs, results);
     const folded = this.#folded(operands, results);
     return folded === results && results.length === 1 ? [this.#followed(operands, results[0])] : folded;
@@ -315,7 +322,8 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   #elementsAfter(operands: readonly (Value | null)[], { type }: Value): Elements | undefined {
     const node = this.scope.latest;
     if (isOp(node, nnShape)) return operands[0]?.type.shape;
-    if (!isFollowed(type)) return undefined;
+    const numbers = this.#numbersAfter(operands, { type });
+    if (numbers !== undefined || !isFollowed(type)) return numbers;
     const known = this.#known(operands);
     if (known) return elementsAfter(node, known, type);
     for (const operand of operands) {
@@ -336,6 +344,22 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
         type,
       )
     );
+  }
+
+  #numbersAfter(operands: readonly (Value | null)[], { type }: Pick<Value, 'type'>): Elements | undefined {
+    const types = operands.map((operand) => operand && operand.type);
+    if (!isOfNumbers(this.scope.latest, types, type)) return undefined;
+    const tensors = operands.map((operand) => operand && this.#tensorOf(operand));
+    return tensors.every((x) => x !== undefined) ? numbersAfter(this.scope.latest, tensors) : undefined;
+  }
+
+  /** A constant, or a small value whose elements are all numbers. */
+  #tensorOf(value: Value): ITensor | undefined {
+    const elements = this.scope.elementsOf(value.id);
+    const { dtype, shape } = value.type;
+    return elements && isStatic(elements) && isStatic(shape) && isFloat(dtype)
+      ? tensor(dtype, elements, shape)
+      : this.constantOf(value);
   }
 
   /** Undefined where the elements of one are not known. */
