@@ -63,7 +63,7 @@ class BlockProduct {
     } else if (isa_ == Isa::scalar) {
       own_ = rounded_up(checked_product(w().depth, kLanes, 4));
       scratch_bytes_ = checked_multiply(own_, threads_);
-    } else if (!is_few()) {
+    } else if (isa_ == Isa::avx2) {
       at_once_ = std::max<int64_t>(1, kDepth / w().block);
       const int64_t depth = std::min(w().depth, at_once_ * w().block);
       own_ = rounded_up(checked_product(checked_add(depth, std::min(p.rows, kRows)), width(), 4));
@@ -107,7 +107,6 @@ class BlockProduct {
   // The columns of FusedPanels in panels of 16.
   int64_t panels() const { return isa_ == Isa::avx2 ? 2 : 4; }
   int64_t width() const { return panels() * kLanes; }
-  bool is_few() const { return isa_ == Isa::avx512 && p_.rows <= kMostBlockRows; }
 
   // body(first panel, panels, thread) for groups of panels.
   template <class Body>
@@ -134,12 +133,12 @@ class BlockProduct {
 
   void run_floats(Addresses a, uint8_t* scratch) const {
     const auto multiply = version_of<MultiplyRow>(isa_);
-    const auto dequantize = dequantize_blocks(isa_);
+    const auto dequantize = version_of<Dequantize>(isa_);
     over_groups([&](int64_t first, int64_t count, int thread) {
       auto* own = reinterpret_cast<float*>(scratch + thread * own_);
-      if (is_few()) {
+      if (isa_ == Isa::avx512) {
         multiply_block_rows_avx512(rows_from(a, first, 0), count, p_.rows);
-      } else if (isa_ != Isa::scalar) {
+      } else if (isa_ == Isa::avx2) {
         for (int64_t row = 0; row < p_.rows; row += kRows) multiply_many(a, first, count, row, own);
       } else {
         for (int64_t panel = first; panel < first + count; panel++) {
@@ -157,7 +156,7 @@ class BlockProduct {
   // A part of the depth after another, whose sums go on where those of the part before it ended.
   void multiply_many(Addresses a, int64_t first, int64_t count, int64_t row, float* own) const {
     const BlockRows of = rows_from(a, first, row);
-    const auto dequantize = dequantize_blocks(isa_);
+    const auto dequantize = version_of<Dequantize>(isa_);
     const int64_t rows = std::min(kRows, p_.rows - row), blocks = w().blocks();
     float *sums = own, *weights = own + std::min(p_.rows, kRows) * width();
     std::fill_n(sums, rows * width(), 0.0f);
@@ -212,10 +211,6 @@ class BlockProduct {
 };
 
 }  // namespace
-
-DequantizeBlocks dequantize_blocks(Isa isa) {
-  return isa == Isa::avx512 ? dequantize_blocks_avx512 : version_of<Dequantize>(isa);
-}
 
 KernelProgram make_block_product(const BlockProductParams& p, const KernelTarget& target) {
   const BlockWeights& w = p.weights;

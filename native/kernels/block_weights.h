@@ -70,10 +70,12 @@ struct BlockSource {
 };
 void arrange_blocks(const BlockWeights& weights, const BlockSource& from, uint8_t* to);
 
-// Asks for the blocks of a group that are read in a while: a processor alone looks no further than the end of a page.
+// A processor alone looks no further ahead than the end of a page.
+inline constexpr int64_t kBytesAhead = 4096;
+
+// Asks for the blocks of a group that are read in a while.
 UNSKEW_INLINE void fetch_ahead(const BlockPanel& panel, int64_t b) {
-  constexpr int64_t kAhead = 4096;
-  const uint8_t* from = panel.first + b * panel.block_step + kAhead;
+  const uint8_t* from = panel.first + b * panel.block_step + kBytesAhead;
   for (int64_t at = 0; at < panel.block_step; at += 64) __builtin_prefetch(from + at);
 }
 
@@ -90,9 +92,6 @@ UNSKEW_INLINE void zeros_of(const BlockWeights& w, const BlockPanel& panel, int6
 // Blocks of a panel as floats, fl((code − zero point)·scale) or fl(level·scale): the weights of position k lie at to + k·step, k from the first block on.
 using DequantizeBlocks = void (*)(const BlockWeights* weights, const BlockPanel* panel, int64_t first, int64_t count, float* to,
                                   int64_t step);
-DequantizeBlocks dequantize_blocks(Isa isa);
-void dequantize_blocks_avx512(const BlockWeights* weights, const BlockPanel* panel, int64_t first, int64_t count, float* to,
-                              int64_t step);
 
 // Rows of floats times a few panels, summed as kernels/fused_product.h does.
 struct BlockRows {
@@ -105,8 +104,8 @@ struct BlockRows {
   float* destination;
   int64_t destination_step;
 };
-inline constexpr int64_t kMostBlockRows = 16, kMostBlockPanels = 4;
-// Up to 4 panels, and so few rows that codes do not become floats in memory first.
+inline constexpr int64_t kMostBlockPanels = 4;
+// Up to 4 panels.
 void multiply_block_rows_avx512(const BlockRows& rows, int64_t panels, int64_t count);
 
 // Rows as bytes, each block with a scale of its own: see src/numerics/blocks.ts. Bytes lie in the order in which codes of a word are met:
