@@ -141,6 +141,9 @@ function usesOf(graph: Graph, order: readonly Node[]): Map<ValueId, number> {
   return uses;
 }
 
+const SEVERAL_SIZES =
+  'sizes of one name are equal; where no operator needs it, an ONNX file compiles for others: inputShapes with the shapes of these inputs, or --shape NAME=SIZES for each';
+
 /** Refuses feeds that do not fit the graph's inputs; returns the sizes of the symbols they bind. */
 export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}): Map<string, number> {
   const bindings = new Map<string, number>();
@@ -156,15 +159,14 @@ export function checkFeeds(graph: Graph, feeds: Feeds, { isBody = false } = {}):
     const shown = () => formatType(namedType(graph, type));
     if (feed === undefined) fail('U4001', `the input '${id}' (${shown()}) is missing`, { input: id });
     // a decoder has dozens of inputs for every word, which fit
-    const refuse = (more = ''): never =>
-      fail('U4001', `the input '${id}' should be ${shown()}, but is ${formatType(feed)}${more}`, {
-        input: id,
-      });
+    const refuse = (more = '', hint?: string): never =>
+      fail('U4001', `the input '${id}' should be ${shown()}, but is ${formatType(feed)}${more}`, { input: id }, hint);
     if (feed.dtype !== type.dtype || feed.shape.length !== type.shape.length) refuse();
     type.shape.forEach((dim, axis) => {
       const size = feed.shape[axis];
       const known = typeof dim !== 'number' ? (bindings.get(dim) ?? size) : isBody ? size : dim;
-      if (known !== size) refuse(typeof dim === 'number' ? '' : `, and ${namedDim(graph, dim)} is ${known} elsewhere`);
+      if (known !== size && typeof dim === 'number') refuse();
+      if (known !== size) refuse(`, and ${namedDim(graph, dim)} is ${known} elsewhere`, SEVERAL_SIZES);
       if (typeof dim === 'string') bindings.set(dim, size);
     });
   }

@@ -10,10 +10,11 @@ import { type Dim, type Graph, namedDim, specialize } from '../ir/index.ts';
  * @throws UnskewError U4002 when they do not fit its inputs
  */
 export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Graph {
-  const bindings = bindingsOf(graph, shapes);
-  if (bindings.size === 0 && !isUnranked(graph, shapes)) return graph;
   const origin = originOf(graph);
-  if (origin === undefined || !isAsImported(graph, origin)) return specialize(graph, bindings);
+  const isRead = origin !== undefined && isAsImported(graph, origin);
+  const bindings = bindingsOf(graph, shapes, isRead);
+  if (Object.keys(shapes).length === 0 || (bindings.size === 0 && !isUnranked(graph, shapes))) return graph;
+  if (!isRead) return specialize(graph, bindings as ReadonlyMap<string, number>);
   // inputs that are not named keep what is bound by way of others
   const inputShapes = Object.fromEntries(
     graph.inputs
@@ -31,8 +32,17 @@ export function bindShapes(graph: Graph, shapes: Readonly<Record<string, readonl
 const isUnranked = ({ inputs, values }: Graph, shapes: Readonly<Record<string, unknown>>): boolean =>
   inputs.some((id) => Object.hasOwn(shapes, id) && values[id].type.dtype === 'opaque');
 
-function bindingsOf(graph: Graph, shapes: Readonly<Record<string, readonly number[]>>): Map<string, number> {
-  const bindings = new Map<string, number>();
+/**
+ * Sizes by symbols.
+ *
+ * @param mayDiffer inputs may have several for one symbol, which is undefined then: operators tell whether they fit
+ */
+function bindingsOf(
+  graph: Graph,
+  shapes: Readonly<Record<string, readonly number[]>>,
+  mayDiffer: boolean,
+): Map<string, number | undefined> {
+  const bindings = new Map<string, number | undefined>();
   const refuse = (why: string): never => fail('U4002', `inputShapes: ${why}`);
   for (const [name, sizes] of Object.entries(shapes)) {
     const id = graph.inputs.find((input) => input === name);
@@ -43,14 +53,15 @@ function bindingsOf(graph: Graph, shapes: Readonly<Record<string, readonly numbe
     if (dtype === 'opaque') continue;
     if (shape.length !== sizes.length) refuse(`'${name}' has rank ${shape.length}, not ${sizes.length}`);
     shape.forEach((dim: Dim, axis) => {
-      const known = typeof dim === 'string' ? (bindings.get(dim) ?? sizes[axis]) : dim;
-      if (known !== sizes[axis])
+      const known = typeof dim === 'number' ? dim : bindings.has(dim) ? bindings.get(dim) : sizes[axis];
+      const isOne = known === sizes[axis];
+      if (!isOne && !(mayDiffer && typeof dim === 'string'))
         refuse(
           typeof dim === 'string'
             ? `'${namedDim(graph, dim)}' cannot be both ${known} and ${sizes[axis]}`
             : `axis ${axis} of '${name}' is ${dim}, not ${sizes[axis]}`,
         );
-      if (typeof dim === 'string') bindings.set(dim, sizes[axis]);
+      if (typeof dim === 'string') bindings.set(dim, isOne ? sizes[axis] : undefined);
     });
   }
   return bindings;

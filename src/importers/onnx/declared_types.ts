@@ -2,6 +2,7 @@
 import { type Diagnostic, fail, type Location } from '../../diagnostics/index.ts';
 import { type OnnxGraph, type OnnxType, onnxTypeName } from '../../formats/onnx/index.ts';
 import { type Dim, formatType, type Graph, type Shape, type TensorType } from '../../ir/index.ts';
+import type { Parts } from './shared_sizes.ts';
 import type { PartialType } from './type_rules.ts';
 
 /** Shapes of inputs by name. */
@@ -13,10 +14,12 @@ export class DeclaredTypes {
   readonly #types: ReadonlyMap<string, OnnxType>;
   readonly #interface: ReadonlySet<string>;
   readonly #symbols = new Map<string, string>();
+  readonly #parts: Parts | undefined;
+  #isAmbiguous = false;
   readonly #taken = new Set<string>();
-  /** Sizes for symbols. */
-  readonly #bound = new Map<string, number>();
-  /** Shapes of inputs that declare none. */
+  /** Sizes by names, and by symbols of axes without one; undefined where inputs have several. */
+  readonly #bound = new Map<string, number | undefined>();
+  /** Shapes of inputs. */
   readonly #given = new Map<string, Shape>();
   /** Warnings on declared sizes that differ from the computed ones. */
   readonly warnings: Diagnostic[] = [];
@@ -25,12 +28,15 @@ export class DeclaredTypes {
 
   /**
    * @param inputShapes shapes of inputs by name; a size that is text leaves the dimension open
-   * @throws UnskewError U4002 when they do not fit the inputs, or contradict each other
+   * @param parts of which each has sizes of its own, where names of sizes are those of several
+   * @throws UnskewError U4002 when they do not fit the inputs
    */
-  constructor({ inputs, outputs, valueInfos, initializers }: OnnxGraph, inputShapes: InputShapes = {}, where = {}) {
+  constructor(graph: OnnxGraph, inputShapes: InputShapes = {}, where = {}, parts?: Parts) {
+    const { inputs, outputs, valueInfos, initializers } = graph;
     const infos = [...valueInfos, ...outputs, ...inputs];
     this.#types = new Map(infos.flatMap(({ name, type }) => (type ? [[name, type] as const] : [])));
     this.#interface = new Set([...inputs, ...outputs].map(({ name }) => name));
+    this.#parts = parts;
     const free = new Set(inputs.map(({ name }) => name).filter((name) => !initializers.has(name)));
     for (const [name, shape] of Object.entries(inputShapes)) {
       if (!free.has(name)) fail('U4002', `inputShapes: the model has no input '${name}'`, where);
@@ -42,11 +48,9 @@ export class DeclaredTypes {
     const refuse = (why: string): never => fail('U4002', `inputShapes: ${why}`, where);
     const wrong = shape.find((dim) => typeof dim === 'number' && !(Number.isSafeInteger(dim) && dim >= 0));
     if (wrong !== undefined) refuse(`'${wrong}' is not a legal size for '${name}'`);
+    this.#given.set(name, shape);
     const type = this.#types.get(name);
-    if (type?.kind !== 'tensor' || type.dims === undefined) {
-      this.#given.set(name, shape);
-      return;
-    }
+    if (type?.kind !== 'tensor' || type.dims === undefined) return;
     if (type.dims.length !== shape.length) refuse(`'${name}' has rank ${type.dims.length}, not ${shape.length}`);
     type.dims.forEach((declared, axis) => {
       const size = shape[axis];
@@ -55,10 +59,9 @@ export class DeclaredTypes {
         if (declared !== size) refuse(`axis ${axis} of '${name}' is ${declared}, not ${size}`);
         return;
       }
-      const symbol = this.#symbol(declared, name, axis);
-      const before = this.#bound.get(symbol) ?? size;
-      if (before !== size) refuse(`'${declared ?? symbol}' cannot be both ${before} and ${size}`);
-      this.#bound.set(symbol, size);
+      const key = keyOf(declared, name, axis);
+      const isOne = !this.#bound.has(key) || this.#bound.get(key) === size;
+      this.#bound.set(key, isOne ? size : undefined);
     });
   }
 
@@ -66,10 +69,20 @@ export class DeclaredTypes {
   of(name: string): TensorType {
     const type = this.#types.get(name);
     if (type?.kind !== 'tensor' || type.dtype === undefined) return opaque;
-    const dims = type.dims ?? this.#given.get(name);
+    const given = this.#given.get(name);
+    const dims = type.dims ?? given;
+    const sizeAt = (axis: number) => (typeof given?.[axis] === 'number' ? given[axis] : undefined);
     return dims === undefined
       ? opaque
-      : { dtype: type.dtype, shape: dims.map((dim, axis) => this.#dim(dim, name, axis)) };
+      : { dtype: type.dtype, shape: dims.map((dim, axis) => sizeAt(axis) ?? this.#dim(dim, name, axis)) };
+  }
+
+  /** The symbols of each name that several parts have; undefined where a result has such a name, which may be that of either. */
+  get parted(): readonly (readonly string[])[] | undefined {
+    const named = [...(this.#parts?.ofName ?? [])].map(([dim, parts]) =>
+      [...parts].flatMap((part) => this.#symbols.get(`${part}=${dim}`) ?? []),
+    );
+    return this.#isAmbiguous ? undefined : named;
   }
 
   /**
@@ -127,21 +140,26 @@ export class DeclaredTypes {
 
   #dim(dim: Dim | undefined, name: string, axis: number): Dim {
     if (typeof dim === 'number') return dim;
-    const symbol = this.#symbol(dim, name, axis);
-    return this.#bound.get(symbol) ?? symbol;
+    return this.#bound.get(keyOf(dim, name, axis)) ?? this.#symbol(dim, name, axis);
   }
 
   /** Symbols are identifiers: expressions are made of them. Unknown sizes get a symbol of their own. */
   #symbol(dim: string | undefined, name: string, axis: number): string {
-    const key = dim ?? `${name}_${axis}`;
-    const known = this.#symbols.get(dim === undefined ? `?${key}` : key);
+    const part = this.#parts?.ofInput.get(name);
+    const isParted = dim !== undefined && this.#parts?.ofName.has(dim);
+    if (isParted && part === undefined) this.#isAmbiguous = true;
+    const key = isParted ? `${part}${keyOf(dim, name, axis)}` : keyOf(dim, name, axis);
+    const known = this.#symbols.get(key);
     if (known !== undefined) return known;
-    const base = key.replace(/\W/g, '_').replace(/^(?=\d)/, '_');
+    const base = (dim ?? `${name}_${axis}`).replace(/\W/g, '_').replace(/^(?=\d)/, '_');
     let symbol = base;
     for (let n = 1; this.#taken.has(symbol); n++) symbol = `${base}_${n}`;
     this.#taken.add(symbol);
-    this.#symbols.set(dim === undefined ? `?${key}` : key, symbol);
+    this.#symbols.set(key, symbol);
     if (dim !== undefined && dim !== symbol) this.#names.set(symbol, dim);
     return symbol;
   }
 }
+
+const keyOf = (dim: Dim | undefined, name: string, axis: number): string =>
+  dim === undefined ? `?${name}_${axis}` : `=${dim}`;

@@ -42,6 +42,7 @@ import { findOnnxOp, isOperator } from './op_table.ts';
 import type { OnnxOrigin } from './origin.ts';
 import { outputTypes } from './output_types.ts';
 import type { OnnxProfile } from './profiles.ts';
+import { areApart, type Parts, partsOf } from './shared_sizes.ts';
 import type { PartialType } from './type_rules.ts';
 import { typedNode } from './typed_node.ts';
 
@@ -70,9 +71,15 @@ export interface ImportOnnxOptions {
 export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): Graph {
   const file = openOnnx(bytes, options);
   const inlined = inlineFunctions(file, isOperator);
-  return inlined === undefined
-    ? new Importer(file, options).run()
-    : new Importer(openOnnx(inlined, options), options, { source: file }).run();
+  const source = inlined && file;
+  const read = inlined ? openOnnx(inlined, options) : file;
+  const parts = partsOf(read.graph, () => nodeOrder(read.graph, file.file === undefined ? {} : { file: file.file }));
+  if (parts) {
+    const parted = new Importer(read, options, { source, parts });
+    const graph = parted.run();
+    if (parted.parted && areApart(graph, parted.parted)) return graph;
+  }
+  return new Importer(read, options, { source }).run();
 }
 
 /** True when an operand is absent, or of a type that unskew computes with. */
@@ -98,7 +105,11 @@ class Importer {
   constructor(
     file: OnnxFile,
     { profile = 'ort', inputShapes }: ImportOnnxOptions,
-    { source, outer }: { readonly source?: OnnxFile; readonly outer?: Outer } = {},
+    {
+      source,
+      outer,
+      parts,
+    }: { readonly source?: OnnxFile | undefined; readonly outer?: Outer; readonly parts?: Parts } = {},
   ) {
     this.#file = file;
     this.#outer = outer;
@@ -113,7 +124,7 @@ class Importer {
     ];
     this.#scope = new Scope(new Set(names), outer?.openSymbol);
     this.#halves = new HalfIslands(file.graph);
-    this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where);
+    this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where, parts);
     const where = { profile, ...(file.file !== undefined && { file: file.file }) };
     this.#nested = new NestedGraphs({
       file,
@@ -125,6 +136,10 @@ class Importer {
         return new Importer(openOnnx(bytes, options), options, { outer: inner }).run();
       },
     });
+  }
+
+  get parted(): readonly (readonly string[])[] | undefined {
+    return this.#declared.parted;
   }
 
   run(): Graph {

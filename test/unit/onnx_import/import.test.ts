@@ -101,7 +101,6 @@ describe('shapes of inputs', () => {
     [{ x: [1, 2] }, "'x' has rank 3, not 2"],
     [{ x: [1, 3, 4] }, "axis 1 of 'x' is 2, not 3"],
     [{ x: [1, 2, -4] }, "'-4' is not a legal size for 'x'"],
-    [{ x: [1, 2, 4], other: [2, 2] }, "'N' cannot be both 1 and 2"],
   ])('are refused where they do not fit: %j', (given, message) =>
     expect(() => bound(pool('VALID', ['N', 2, 'L']), given)).toThrow(message),
   );
