@@ -107,6 +107,10 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   auto* data = new AddonData;
   env.SetInstanceData(data);
   data->array_buffer = Napi::Persistent(env.Global().Get("ArrayBuffer").As<Napi::Function>());
+  if (const Napi::Value buffer = env.Global().Get("Buffer"); buffer.IsFunction()) {
+    const Napi::Value allocate = buffer.As<Napi::Object>().Get("allocUnsafeSlow");
+    if (allocate.IsFunction()) data->unfilled_buffer = Napi::Persistent(allocate.As<Napi::Function>());
+  }
   data->memory_desc = constructor<MemoryDesc>(env);
   data->native_memory = constructor<NativeMemory>(env);
   data->held_file = constructor<HeldFile>(env);

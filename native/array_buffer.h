@@ -16,4 +16,19 @@ inline Napi::ArrayBuffer new_array_buffer(Napi::Env env, size_t bytes) {
   }
 }
 
+// The same, where every byte will be written: the memory is not zeroed where Node.js can leave it so.
+inline Napi::ArrayBuffer unfilled_array_buffer(Napi::Env env, size_t bytes) {
+  constexpr size_t kWorthIt = 4096;
+  const Napi::FunctionReference& allocate = addon_data(env).unfilled_buffer;
+  if (bytes < kWorthIt || allocate.IsEmpty()) return new_array_buffer(env, bytes);
+  try {
+    const Napi::Value made = allocate.Call({Napi::Number::New(env, static_cast<double>(bytes))});
+    const auto array = made.As<Napi::Uint8Array>();
+    if (array.ByteOffset() == 0 && array.ArrayBuffer().ByteLength() == bytes) return array.ArrayBuffer();
+  } catch (const Napi::Error&) {
+    // larger than a Buffer may be, or too large
+  }
+  return new_array_buffer(env, bytes);
+}
+
 }  // namespace unskew

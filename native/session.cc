@@ -1,6 +1,7 @@
 #include "session.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "array_buffer.h"
 #include "coded_errors.h"
@@ -150,10 +151,13 @@ BufferList Session::allocate_outputs(Napi::Env env, Napi::Array arrays) const {
     const auto bytes = static_cast<size_t>(state_->output_bytes()[i]);
     const auto alignment = static_cast<size_t>(state_->output_alignment()[i]);
     // JavaScript aligns memory to 16 bytes or less.
-    Napi::ArrayBuffer buffer = new_array_buffer(env, alignment <= 8 ? bytes : bytes + alignment);
+    const size_t slack = alignment <= 8 ? 0 : alignment;
+    Napi::ArrayBuffer buffer = unfilled_array_buffer(env, bytes + slack);
     auto* data = static_cast<uint8_t*>(buffer.Data());
     const size_t offset = (alignment - reinterpret_cast<uintptr_t>(data) % alignment) % alignment;
-    require(alignment > 8 || offset == 0, "run: memory of JavaScript is not aligned");
+    require(slack > 0 || offset == 0, "run: memory of JavaScript is not aligned");
+    std::memset(data, 0, offset);  // runs do not write beside the output
+    std::memset(data + offset + bytes, 0, slack - offset);
     arrays.Set(static_cast<uint32_t>(i), Napi::Uint8Array::New(env, bytes, buffer, offset));
     list.push_back(bytes == 0 ? nothing : data + offset);
   }

@@ -105,16 +105,16 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
   }
 }
 
-// Without inputs it continues the run that `take` has begun.
-void SessionCore::execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next) {
+// Behind the first steps it continues the run that `take` has begun.
+void SessionCore::execute(size_t first_step, const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next) {
   const TeamScope team(threads_, next);
   const ThreadScope scope(threads_);
   take_arena();
   has_begun_ = false;
   const auto begin = Clock::now();
-  if (inputs != nullptr) set_addresses(false, *inputs);
+  set_addresses(false, inputs);
   set_addresses(true, outputs);
-  run_steps(inputs == nullptr ? plan_.taking_steps : 0, step_count_, microseconds);
+  run_steps(first_step, step_count_, microseconds);
   stream_.wait();
   last_run_ = Clock::now() - begin;
 }
@@ -126,8 +126,8 @@ bool SessionCore::is_aligned(const BufferList& inputs) const {
   return true;
 }
 
-// Runs the first steps on the calling thread, where they stand for a copy of the inputs.
-bool SessionCore::take(const BufferList& inputs) {
+// Runs the first steps on the calling thread, where they stand for a copy of inputs.
+bool SessionCore::take(const BufferList& inputs, const BufferList& outputs) {
   if (plan_.taking_steps == 0 || !is_aligned(inputs)) return false;
   {
     const std::lock_guard lock(mutex_);
@@ -138,12 +138,15 @@ bool SessionCore::take(const BufferList& inputs) {
   const AloneScope alone;
   take_arena();
   set_addresses(false, inputs);
+  set_addresses(true, outputs);
   run_steps(0, plan_.taking_steps, nullptr);
   has_begun_ = true;
   return true;
 }
 
-std::unique_ptr<SessionCore::Copies> SessionCore::copies_of(const BufferList& inputs) {
+// Copies of all inputs, or of those alone that have not been taken, and their addresses in the place of the inputs.
+std::unique_ptr<SessionCore::Copies> SessionCore::copy(BufferList& inputs, bool all) {
+  if (!all && std::ranges::find(plan_.taken, false) == plan_.taken.end()) return nullptr;
   std::unique_ptr<Copies> copies;
   {
     const std::lock_guard lock(mutex_);
@@ -154,13 +157,19 @@ std::unique_ptr<SessionCore::Copies> SessionCore::copies_of(const BufferList& in
   }
   if (!copies) {
     copies = std::make_unique<Copies>();
-    for (int64_t bytes : input_bytes_) copies->emplace_back(bytes);
+    for (size_t i = 0; i < inputs.size(); i++) copies->emplace_back(0);
   }
   for (size_t i = 0; i < inputs.size(); i++) {
+    if (!all && plan_.taken[i]) {
+      inputs[i] = nullptr;
+      continue;
+    }
     AlignedBuffer& copy = (*copies)[i];  // maybe of other sizes
     const int64_t bytes = input_bytes_[i];
-    if (copy.bytes() < bytes || copy.bytes() / kTooLarge > bytes) copy = AlignedBuffer(with_room(bytes));
+    if (copy.bytes() < bytes || copy.bytes() / kTooLarge > bytes)
+      copy = AlignedBuffer(copy.bytes() == 0 ? bytes : with_room(bytes));
     if (bytes > 0) std::memcpy(copy.data(), inputs[i], static_cast<size_t>(bytes));
+    inputs[i] = copy.data();
   }
   return copies;
 }
@@ -177,7 +186,7 @@ void SessionCore::run(const BufferList& inputs, const BufferList& outputs, doubl
     busy_ = true;
   }
   const End end{*this};
-  execute(&inputs, outputs, microseconds, Next::soon);
+  execute(0, inputs, outputs, microseconds, Next::soon);
 }
 
 bool SessionCore::run_if_quick(const BufferList& inputs, const BufferList& outputs) {
@@ -192,21 +201,17 @@ bool SessionCore::run_if_quick(const BufferList& inputs, const BufferList& outpu
   const End end{*this};
   const TeamScope team(threads_, TeamScope::IfFree{});
   if (team.threads() != threads_) return false;
-  execute(&inputs, outputs, nullptr, Next::soon);
+  execute(0, inputs, outputs, nullptr, Next::soon);
   quick_runs_++;
   return true;
 }
 
 void SessionCore::submit(const BufferList& inputs, bool are_unchanging, BufferList outputs, Finished finished) {
   require(!closed_, kDisposed);
-  Job job = {.copies = nullptr, .inputs = {}, .outputs = std::move(outputs), .finished = std::move(finished)};
-  if (are_unchanging && is_aligned(inputs)) {
-    job.inputs = inputs;
-  } else if (!take(inputs)) {
-    job.copies = copies_of(inputs);
-    for (const AlignedBuffer& copy : *job.copies) job.inputs.push_back(copy.data());
-  } else {
-    job.has_begun = true;
+  Job job = {.copies = nullptr, .inputs = inputs, .outputs = std::move(outputs), .finished = std::move(finished)};
+  if (!are_unchanging || !is_aligned(inputs)) {
+    job.has_begun = take(inputs, job.outputs);
+    job.copies = copy(job.inputs, !job.has_begun);
   }
   const std::lock_guard lock(mutex_);
   jobs_.push_back(std::move(job));
@@ -240,7 +245,7 @@ void SessionCore::run_next() {
   }
   std::exception_ptr error;
   try {
-    execute(job.has_begun ? nullptr : &job.inputs, job.outputs, nullptr, Next::javascript);
+    execute(job.has_begun ? plan_.taking_steps : 0, job.inputs, job.outputs, nullptr, Next::javascript);
   } catch (...) {
     error = std::current_exception();
   }

@@ -38,11 +38,9 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   // other one runs or waits, and the team is free. False when nothing has been computed; `submit` does it then.
   bool run_if_quick(const BufferList& inputs, const BufferList& outputs);
 
-  // Runs on an executor: the team's, where sessions take turns, or the session's own when it uses one thread. The
-  // inputs are
-  // read before it returns: copied or, if nothing else runs, read by the first steps when these are as quick. The
-  // outputs stay
-  // valid until `finished`, and so do inputs that nobody changes, which are not copied then.
+  // Runs on an executor: the team's, where sessions take turns, or the session's own when it uses one thread. The inputs are read before it
+  // returns: each is copied or, if nothing else runs, taken by the first steps when these are as quick. The outputs stay valid until `finished`,
+  // and so do inputs that nobody changes, which are not copied then.
   void submit(const BufferList& inputs, bool are_unchanging, BufferList outputs, Finished finished);
 
   // Computes by another plan from now on, as a new session would, behind the runs that were submitted. Where it throws, nothing
@@ -83,24 +81,24 @@ class SessionCore : public std::enable_shared_from_this<SessionCore> {
   };
 
   struct Job {
-    std::unique_ptr<Copies> copies;  // of the inputs; null: they stay as they are
-    BufferList inputs;
+    std::unique_ptr<Copies> copies;  // of the inputs; null: they stay as they are, or have been taken
+    BufferList inputs;               // null: taken
     BufferList outputs;
     Finished finished;
-    bool has_begun = false;  // the steps that read the inputs have run
+    bool has_begun = false;  // the steps that take inputs have run
   };
 
-  void execute(const BufferList* inputs, const BufferList& outputs, double* microseconds, Next next);
+  void execute(size_t first_step, const BufferList& inputs, const BufferList& outputs, double* microseconds, Next next);
   void run_steps(size_t first, size_t last, double* microseconds);
   void take_arena();
   void give_arena();
   void set_addresses(bool of_outputs, const BufferList& addresses);
   bool is_aligned(const BufferList& inputs) const;
-  bool take(const BufferList& inputs);
+  bool take(const BufferList& inputs, const BufferList& outputs);
   template <class Replace>
   void resize(const SessionPlan& plan, int64_t arena_bytes, const Replace& replace);
   void wait_until_idle(std::unique_lock<std::mutex>& lock);
-  std::unique_ptr<Copies> copies_of(const BufferList& inputs);
+  std::unique_ptr<Copies> copy(BufferList& inputs, bool all);
   void run_next();
   void schedule();
   void end_run();

@@ -76,11 +76,19 @@ class PlanWork::Compiler {
   }
 
   static void find_taking_steps(CompiledPlan& plan) {
+    const std::vector<Patch>& patches = plan.patches;
+    const auto first_patch = [&](size_t i) { return i < plan.steps.size() ? plan.steps[i].first_patch : patches.size(); };
+    const auto is_input = [](const Patch& patch) { return !patch.output; };
     plan.taking_steps = 0;
-    for (size_t i = 0; i < plan.past_inputs; i++) {
-      if (plan.steps[i].primitive || !plan.steps[i].kernel->is_light) return;
+    for (size_t i = 0; i < plan.steps.size() && plan.steps[i].kernel && plan.steps[i].kernel->is_light; i++) {
+      const auto own = std::span(patches).subspan(first_patch(i), first_patch(i + 1) - first_patch(i));
+      if (std::ranges::any_of(own, is_input)) plan.taking_steps = i + 1;
     }
-    if (plan.past_inputs <= plan.first_output) plan.taking_steps = plan.past_inputs;
+    plan.taken.assign(plan.input_alignment.size(), true);
+    for (size_t k = first_patch(plan.taking_steps); k < patches.size(); k++) {
+      if (!patches[k].output) plan.taken[patches[k].index] = false;
+    }
+    if (std::ranges::find(plan.taken, true) == plan.taken.end()) plan.taking_steps = 0;
   }
 
   // The end of the scratch memory; 0 where there is none.
@@ -310,8 +318,6 @@ class PlanWork::Compiler {
       compiled_.arena_patches.push_back({ref.offset, place});
       return;
     }
-    if (ref.space == Space::input) compiled_.past_inputs = at_ + 1;
-    if (ref.space == Space::output) compiled_.first_output = std::min(compiled_.first_output, at_);
     compiled_.patches.push_back({ref.space == Space::output, ref.index, place});
   }
 

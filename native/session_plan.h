@@ -75,12 +75,11 @@ struct ArenaPatch {
 struct CompiledPlan {
   int64_t arena_bytes = 0;  // with the scratch memory of kernels at its end
   std::vector<Step> steps;
-  // So many steps, the first, are light kernels that read all inputs and write no output: to run them takes as long as to copy
-  // the inputs. 0 where there are none.
+  // So many steps, the first, are light kernels, and no other step reads the inputs that are `taken`: to run them takes as long as to
+  // copy these inputs. 0 where there are none.
   size_t taking_steps = 0;
-  size_t past_inputs = 0;          // behind the last command that reads an input
-  size_t first_output = SIZE_MAX;  // the first command that writes an output
-  int64_t buffer_bytes = 0;        // of the arena without scratch memory
+  std::vector<bool> taken;   // by inputs
+  int64_t buffer_bytes = 0;  // of the arena without scratch memory
   std::vector<uint8_t*> addresses;
   std::vector<Patch> patches;
   std::vector<ArenaPatch> arena_patches;

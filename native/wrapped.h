@@ -11,7 +11,8 @@ namespace unskew {
 // The data of one environment (the main thread or a worker); no state is global.
 struct AddonData {
   Napi::FunctionReference memory_desc, native_memory, held_file, primitive, session, session_opening, session_template, arenas;
-  Napi::FunctionReference array_buffer;  // JavaScript's constructor
+  Napi::FunctionReference array_buffer;     // JavaScript's constructor
+  Napi::FunctionReference unfilled_buffer;  // Buffer.allocUnsafeSlow; empty: there is none
   const void* under_construction = nullptr;
   Isa kernel_isa = best_isa();
 };

@@ -25,6 +25,8 @@ export class PlanFamilies {
   #failures = 0;
   readonly #seen: Sizes[] = [];
   #search: Steps<void> | undefined;
+  /** What was last found: who asks for a search asks for the plan next. */
+  #latest: { readonly sizes: Sizes; readonly member: Step | undefined } | undefined;
 
   /** @param backends in the order in which they are asked */
   constructor(graph: Graph, backends: readonly Backend[]) {
@@ -44,6 +46,11 @@ export class PlanFamilies {
 
   /** The same where it follows from what is known. */
   known(sizes: Sizes): Step | undefined {
+    if (this.#latest?.sizes !== sizes) this.#latest = { sizes, member: this.#member(sizes) };
+    return this.#latest.member;
+  }
+
+  #member(sizes: Sizes): Step | undefined {
     for (const family of this.#families) {
       const member = family.at(sizes);
       if (member) return member.plan.bytes <= MOST_BYTES ? member : undefined;
@@ -92,6 +99,7 @@ export class PlanFamilies {
   *#searching(finding: Steps<PlanFamily | undefined>): Steps<void> {
     try {
       const family = yield* finding;
+      this.#latest = undefined;
       if (family) this.#families.push(family);
       else this.#failures++;
     } finally {

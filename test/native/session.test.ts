@@ -147,6 +147,36 @@ describe('a session', () => {
     expect(a.buffer).not.toBe(b.buffer);
   });
 
+  it('takes some inputs by its first steps, into outputs too, and copies the others', async () => {
+    const count = 64;
+    const step = (name: 'lut' | 'reduce', index: number, table = name === 'lut' && increment): Command => ({
+      kind: 'kernel',
+      kernel:
+        name === 'lut'
+          ? { name, count }
+          : { name, operation: 'maximum', type: 'u8', outer: 1, length: count, inner: 1 },
+      arguments: {
+        source: { space: 'input', index },
+        destination: { space: 'output', index },
+        ...(table && { table }),
+      },
+    });
+    const bytes = [count, count];
+    const commands = [step('lut', 0), step('reduce', 1)];
+    const session = binding.session({ threads: 1, arenaBytes: 0, inputBytes: bytes, outputBytes: bytes, commands });
+    const inputs = [0, 1].map(() => new Uint8Array(count));
+    const runs = Array.from({ length: 8 }, (_, i) => {
+      for (const input of inputs) input.fill(i * 7);
+      return session.run(inputs);
+    });
+    for (const input of inputs) structuredClone(input, { transfer: [input.buffer] });
+    for (const [i, [y, most]] of (await Promise.all(runs)).entries()) {
+      expect(y).toEqual(new Uint8Array(count).fill(i * 7 + 1));
+      expect(most[0]).toBe(i * 7);
+    }
+    session.dispose();
+  });
+
   it('gives outputs without elements', async () => {
     const session = counter(0, 1);
     expect(await session.run([new Uint8Array(0)])).toEqual([new Uint8Array(0)]);

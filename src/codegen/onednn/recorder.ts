@@ -32,6 +32,7 @@ import type {
   Primitive,
   SessionSpec,
 } from './binding.ts';
+import { copiesFirst } from './early_copies.ts';
 import { channelsLast, KeptConstants } from './kept_constants.ts';
 import { type ChannelSlice, nativeTypes } from './kernel.ts';
 import {
@@ -88,7 +89,9 @@ export interface Recording {
   readonly places: readonly number[];
 }
 
+type Given = Readonly<Record<string, Buffer | undefined>>;
 interface Recorded {
+  readonly kernel?: Kernel['name'];
   readonly make: (refs: Readonly<Record<string, BufferRef>>) => Command;
   readonly buffers: Readonly<Record<string, Buffer>>;
 }
@@ -281,23 +284,23 @@ export class Recorder {
     this.#node = node;
   }
 
-  kernel(kernel: Kernel, buffers: Readonly<Record<string, Buffer | undefined>>): void {
-    this.#record(buffers, (args) => ({ kind: 'kernel', kernel, arguments: args }));
+  kernel(kernel: Kernel, buffers: Given): void {
+    this.#record(buffers, (args) => ({ kind: 'kernel', kernel, arguments: args }), kernel.name);
   }
 
-  primitive(primitive: Primitive, buffers: Readonly<Record<string, Buffer | undefined>>): void {
+  primitive(primitive: Primitive, buffers: Given): void {
     const scratchpad = primitive.scratchpadBytes > 0 ? this.scratch(primitive.scratchpadBytes) : undefined;
     this.#record({ ...buffers, scratchpad }, (args) => ({ kind: 'primitive', primitive, arguments: args }));
   }
 
-  #record(buffers: Readonly<Record<string, Buffer | undefined>>, make: Recorded['make']): void {
+  #record(buffers: Given, make: Recorded['make'], kernel?: Kernel['name']): void {
     const at = this.#commands.length;
     const given = Object.fromEntries(Object.entries(buffers).filter((e): e is [string, Buffer] => e[1] !== undefined));
     for (const buffer of Object.values(given)) {
       buffer.first = Math.min(buffer.first, at);
       buffer.last = Math.max(buffer.last, at);
     }
-    this.#commands.push({ make, buffers: given });
+    this.#commands.push({ make, buffers: given, ...(kernel && { kernel }) });
     this.#labels.push(this.#node?.id ?? '');
   }
 
@@ -319,13 +322,15 @@ export class Recorder {
       places.push(at);
       return { space: 'arena', offset: offsets[at] };
     };
-    const commands = this.#commands.map(({ make, buffers }) =>
-      make(Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, refOf(buffer)]))),
-    );
+    const order = copiesFirst(this.#commands);
+    const commands = order.map((at) => {
+      const { make, buffers } = this.#commands[at];
+      return make(Object.fromEntries(Object.entries(buffers).map(([name, buffer]) => [name, refOf(buffer)])));
+    });
     const outputBytes = [...this.#outputs.keys()].map((id) => this.bytesOf(id));
     return {
       spec: { threads: this.threads, arenaBytes: bytes, inputBytes: this.#inputBytes, outputBytes, commands },
-      labels: this.#labels,
+      labels: order.map((at) => this.#labels[at]),
       arena,
       places,
     };
@@ -360,12 +365,8 @@ export class Recorder {
     return places;
   }
 
-  #convert(
-    id: ValueId,
-    from: Place,
-    to: BufferLayout,
-    buffer = this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes),
-  ): Buffer {
+  #convert(id: ValueId, from: Place, to: BufferLayout, given?: Buffer): Buffer {
+    const buffer = given ?? this.scratch(isPlain(to) ? this.bytesOf(id) : to.bytes);
     if (isPlain(from.layout) && isPlain(to)) {
       this.#copy(id, { buffer: from.buffer, strides: plainStrides(from.layout, this.shape(id)) }, buffer, to);
     } else {

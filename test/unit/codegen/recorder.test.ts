@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
+import { copiesFirst } from '../../../src/codegen/onednn/early_copies.ts';
 import { channelsLast } from '../../../src/codegen/onednn/kept_constants.ts';
 import { lower } from '../../../src/codegen/onednn/lower/index.ts';
 import { Recorder } from '../../../src/codegen/onednn/recorder.ts';
@@ -108,4 +109,22 @@ it('puts the channels of a constant last, for every element type', () => {
       expect(result.data).toBeInstanceOf(dtypes[dtype].storage);
     }),
   );
+});
+
+it('puts copies from inputs to outputs first that nothing before them has written to', () => {
+  const [input, arena, output, other] = [
+    { fixed: { space: 'input', index: 0 } },
+    { fixed: undefined },
+    { fixed: { space: 'output', index: 0 } },
+    { fixed: { space: 'output', index: 1 } },
+  ] as const;
+  const commands = [
+    { kernel: 'lut', buffers: { source: input, destination: arena } },
+    { kernel: 'copy', buffers: { source: arena, destination: output } },
+    { kernel: 'copy', buffers: { source: input, destination: output } },
+    { kernel: 'copy', buffers: { source: input, destination: arena } },
+    { kernel: 'copy', buffers: { source: input, destination: other } },
+    { buffers: { source: input, destination: other } },
+  ] as const;
+  expect(copiesFirst(commands)).toEqual([4, 0, 1, 2, 3, 5]);
 });
