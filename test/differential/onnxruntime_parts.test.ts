@@ -454,6 +454,32 @@ describe('what ONNX Runtime ends the process over is not handed to it', () => {
     model.dispose();
   });
 
+  it.each(['RNN', 'LSTM'])('%s of no steps, with bounds', async (op) => {
+    const rows = op === 'RNN' ? 2 : 8;
+    const model = await compile(
+      writeModel({
+        inputs: [{ name: 'x', type: 'float32', dims: ['steps', 2, 3] }],
+        outputs: ['y', 'last'].map((name) => ({ name, type: 'float32' })),
+        nodes: [
+          {
+            op,
+            inputs: ['x', 'w', 'r'],
+            outputs: ['y', 'last'],
+            attrs: { hidden_size: 2, clip: { f: 0.5 } },
+          },
+        ],
+        initializers: [
+          { name: 'w', tensor: tensor('f32', new Float32Array(rows * 3), [1, rows, 3]) },
+          { name: 'r', tensor: tensor('f32', new Float32Array(rows * 2), [1, rows, 2]) },
+        ],
+        opsets: { '': 17 },
+      }),
+    );
+    expect([...model.runSync({ x: ones([1, 2, 3]) }).last.data]).toEqual([0, 0, 0, 0]);
+    expect(() => model.runSync({ x: empty([0, 2, 3]) })).toThrow(/U2008/);
+    model.dispose();
+  });
+
   it('the largest of nothing, of which a run tells how many', async () => {
     const model = await compile(
       writeModel({

@@ -4,12 +4,14 @@ import { expect, it } from 'vitest';
 import { createPeer, type Feeds } from '../../src/cli/onnxruntime.ts';
 import { exportOnnx } from '../../src/exporters/onnx/export.ts';
 import { importOnnx } from '../../src/importers/onnx/import.ts';
+import { compile } from '../../src/index.ts';
 import { type Graph, GraphBuilder, type ITensor, interpret } from '../../src/ir/index.ts';
 import { nnGru, nnLstm } from '../../src/ir/ops/nn_recurrent.op.ts';
 import { qnnDynamicLstm } from '../../src/ir/ops/qnn_ops.ts';
 import { sizeOf, tensor, toPublic } from '../../src/tensors/tensor.ts';
 import { kernelIsas, random } from '../native/support.ts';
 import { draws } from '../support/draws.ts';
+import { writeModel } from '../support/onnx.ts';
 import { expectAgreementOn } from './agreement.ts';
 
 const int = (min: number, max: number) => fc.integer({ min, max });
@@ -184,4 +186,55 @@ it('near ONNX Runtime, written and read back', async () => {
     }),
     draws(30),
   );
+});
+
+/** ONNX Runtime leaves last states unwritten there, or ends the process. */
+it.each(['LSTM', 'GRU'])('of no steps, %s: states are the given ones, whichever sizes come first', async (op) => {
+  const [rows, names] = op === 'LSTM' ? [4 * 5, ['h', 'c']] : [3 * 5, ['h']];
+  const next = random(11);
+  const drawn = (...shape: number[]): ITensor<'f32'> =>
+    tensor(
+      'f32',
+      Float32Array.from({ length: sizeOf(shape) }, () => next() - 0.5),
+      shape,
+    );
+  const bytes = writeModel({
+    inputs: [
+      { name: 'x', type: 'float32', dims: ['steps', 'batch', 3] },
+      ...names.map((name) => ({ name, type: 'float32', dims: [2, 'batch', 5] })),
+    ],
+    outputs: ['y', ...names.map((name) => `last ${name}`)].map((name) => ({ name, type: 'float32' })),
+    nodes: [
+      {
+        op,
+        inputs: ['x', 'w', 'r', '', '', ...names],
+        outputs: ['y', ...names.map((name) => `last ${name}`)],
+        attrs: { hidden_size: 5, direction: 'bidirectional' },
+      },
+    ],
+    initializers: [
+      { name: 'w', tensor: drawn(2, rows, 3) },
+      { name: 'r', tensor: drawn(2, rows, 5) },
+    ],
+    opsets: { '': 17 },
+  });
+  const graph = importOnnx(bytes);
+  for (const steps of [
+    [0, 3, 0],
+    [2, 0, 4],
+  ]) {
+    const model = await compile(bytes, { backends: ['onednn', 'onnxruntime'] });
+    for (const count of steps) {
+      const feeds: Record<string, ITensor> = { x: drawn(count, 2, 3) };
+      for (const name of names) feeds[name] = drawn(2, 2, 5);
+      const expected = interpret(graph, feeds);
+      const given = Object.fromEntries(Object.entries(feeds).map(([id, t]) => [id, toPublic(t)]));
+      const actual = await model.run(given);
+      for (const [id, t] of Object.entries(expected)) expect(actual[id].data).toEqual(t.data);
+      if (count > 0) continue;
+      expect(actual.y.dims).toEqual([0, 2, 2, 5]);
+      for (const name of names) expect(actual[`last ${name}`].data).toEqual(feeds[name].data);
+    }
+    model.dispose();
+  }
 });

@@ -16,12 +16,14 @@ import {
 } from '../../ir/index.ts';
 import type { Region } from '../backend.ts';
 
-/** Operators that fall over an operand without elements, at least in some of their forms: over any, or over the first ones. */
+/** Operators that fall over an operand without elements, or leave results unwritten, at least in some of their forms: over any, or over the first ones. */
 const overNothing: ReadonlyMap<string, number> = new Map([
   ['Einsum', Number.POSITIVE_INFINITY],
   ['GRU', Number.POSITIVE_INFINITY],
   ['LSTM', Number.POSITIVE_INFINITY],
+  ['RNN', Number.POSITIVE_INFINITY], // its last state is what the memory held, that of the others also
   ['TopK', 1],
+  ['com.microsoft.DynamicQuantizeLSTM', Number.POSITIVE_INFINITY],
   ['com.microsoft.FusedMatMul', Number.POSITIVE_INFINITY],
   ['com.microsoft.GroupQueryAttention', 1],
   ['com.microsoft.QLinearSoftmax', Number.POSITIVE_INFINITY],
