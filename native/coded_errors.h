@@ -29,6 +29,8 @@ inline const char* code_of(const std::exception& error) {
 inline Napi::Error error_of(Napi::Env env, const std::exception& error) {
   Napi::Error result = Napi::Error::New(env, error.what());
   if (const char* code = code_of(error)) result.Set("code", Napi::String::New(env, code));
+  if (const auto* outside = dynamic_cast<const PositionOutside*>(&error))
+    result.Set("command", Napi::Number::New(env, static_cast<double>(outside->command)));
   return result;
 }
 

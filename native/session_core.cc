@@ -4,6 +4,8 @@
 #include <cstring>
 #include <utility>
 
+#include "kernels/gather_at.h"
+
 namespace unskew {
 
 namespace {
@@ -95,7 +97,12 @@ void SessionCore::run_steps(size_t first, size_t last, double* microseconds) {
         throw std::runtime_error(what + " failed in oneDNN with status " + std::to_string(status));
       }
     } else {
-      step.kernel->run(plan_.addresses.data() + step.first_address);
+      try {
+        step.kernel->run(plan_.addresses.data() + step.first_address);
+      } catch (PositionOutside& error) {
+        error.command = i;
+        throw;
+      }
     }
     if (microseconds != nullptr) {
       const double now = microseconds_now();

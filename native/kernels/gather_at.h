@@ -10,6 +10,7 @@ namespace unskew {
 // Thrown by a run: the model asks for an element that there is not.
 struct PositionOutside : std::runtime_error {
   using std::runtime_error::runtime_error;
+  size_t command = 0;  // of the session, which notes it
 };
 
 struct GatherAtParams {

@@ -222,7 +222,7 @@ export interface HeldFile {
 
 /**
  * Errors of functions and sessions have the `code` ERR_OUT_OF_MEMORY or ERR_OUT_OF_THREADS where the system has no more of
- * that, ERR_POSITION where a run reads a position outside of its axis, and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
+ * that, ERR_POSITION where a run reads a position outside of its axis (`command` is the index of the command that does), and ERR_NO_IMPLEMENTATION where oneDNN has no primitive, or none that gives right integers; others are faults of the
  * caller.
  */
 export interface OneDnnBinding {

@@ -18,7 +18,7 @@ export function bytesOfPlan(
 
 /** The part of a plan that JavaScript needs to run a session. */
 export interface Opened {
-  readonly nodes: readonly Pick<Node, 'id' | 'op'>[];
+  readonly nodes: readonly Pick<Node, 'id' | 'op' | 'loc'>[];
   readonly labels: readonly string[];
   /** The types of the outputs. */
   readonly types: readonly StaticType[];
@@ -39,6 +39,20 @@ export function open(
     types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
   const tensorsOf = (results: readonly Uint8Array[]) =>
     types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
+  /** Fails as the interpreter does where a position that was computed lies outside of its axis. */
+  const refusedPosition = (error: unknown): never => {
+    if (systemCode(error) !== 'ERR_POSITION') throw error;
+    const { command } = error as { readonly command?: number };
+    const label = command === undefined ? undefined : labels[command];
+    fail('U2005', messageOf(error), { ...nodes.find(({ id }) => id === label)?.loc, input: 'indices' });
+  };
+  const withPositions = <T>(run: () => T): T => {
+    try {
+      return run();
+    } catch (error) {
+      return refusedPosition(error);
+    }
+  };
   return {
     run(inputs, areUnchanging) {
       const results = withPositions(() => own().run(buffersOf(inputs), areUnchanging));
@@ -69,20 +83,6 @@ export function open(
       },
     }),
   };
-}
-
-/** Fails as the interpreter does where a position that was computed lies outside of its axis. */
-function refusedPosition(error: unknown): never {
-  if (systemCode(error) === 'ERR_POSITION') fail('U2005', messageOf(error));
-  throw error;
-}
-
-function withPositions<T>(run: () => T): T {
-  try {
-    return run();
-  } catch (error) {
-    return refusedPosition(error);
-  }
 }
 
 /** Stands for a tensor without elements, which a session takes as one byte and does not read. */

@@ -17,7 +17,7 @@ type ReadyRef = Exclude<BufferRef, { space: 'constant' }> | { readonly space: 'c
 
 /** A plan as plain data, which JSON holds. */
 export interface ReadyPlan {
-  readonly nodes: readonly Pick<Node, 'id' | 'op'>[];
+  readonly nodes: readonly Pick<Node, 'id' | 'op' | 'loc'>[];
   readonly labels: readonly string[];
   /** The types of the outputs. */
   readonly types: readonly StaticType[];
@@ -68,7 +68,7 @@ export function readyPlanOf(
   });
   const { arenaBytes, inputBytes, outputBytes } = spec;
   const plan = {
-    nodes: nodes.map(({ id, op }) => ({ id, op })),
+    nodes: nodes.map(({ id, op, loc: { file: _, ...loc } }) => ({ id, op, loc })),
     ...{ labels, types, arenaBytes, inputBytes, outputBytes, commands },
   };
   return { plan, constants };

@@ -10,7 +10,7 @@
  * again.
  */
 
-import { fail, UnskewError } from '../../diagnostics/index.ts';
+import { fail, formatLocation, UnskewError } from '../../diagnostics/index.ts';
 import type { OnnxFile, OnnxGraph, OnnxNode } from '../../formats/onnx/index.ts';
 import {
   Context,
@@ -143,7 +143,9 @@ export function readBody(
     return { within, node: index, body, context: context.names, graph };
   } catch (error) {
     if (!(error instanceof UnskewError)) throw error;
-    return { body, reason: `the body cannot be read: ${error.message.split('\n')[0]}`, error };
+    const [{ message, location }] = error.diagnostics;
+    const where = formatLocation({ ...location, file: undefined });
+    return { body, reason: `the body cannot be read: ${message}${where === '' ? '' : `, at ${where}`}`, error };
   }
 }
 

@@ -214,7 +214,8 @@ function understood(known: OnnxBody | UnreadBody): OnnxBody {
   if (node !== undefined) {
     const { unsupported = [] } = graph.origin ?? {};
     const reason = unsupported.find(({ value }) => value === node.id)?.reason;
-    throw new Unsupported(`its body holds ${node.attrs.operator}${reason === undefined ? '' : `: ${reason}`}`, {
+    const which = `${node.attrs.operator}, '${node.loc.node ?? node.id}'`;
+    throw new Unsupported(`its body holds ${which}${reason === undefined ? '' : `: ${reason}`}`, {
       dependsOnSizes: unsupported.some(({ dependsOnSizes }) => dependsOnSizes),
     });
   }

@@ -36,7 +36,8 @@ export const nnGatherNd = defineOp({
       let at = Math.floor(row / (rows / batches));
       sizes.forEach((size, i) => {
         const given = Number(indices.data[row * named + i]);
-        if (given < -size || given >= size) fail('U2005', `the index ${given} is outside an axis of size ${size}`);
+        if (given < -size || given >= size)
+          fail('U2005', `the index ${given} is outside an axis of size ${size}`, { input: 'indices' });
         at = at * size + (given < 0 ? given + size : given);
       });
       data.set(x.data.subarray(at * part, (at + 1) * part) as never, row * part);
