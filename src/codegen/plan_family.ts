@@ -2,6 +2,8 @@
  * The plans of one graph at all sizes of a class, found from a few of them. Every number of a plan (extents, strides, bytes) is a polynomial of the
  * sizes, because lowerings multiply sizes, divide products of sizes by their factors, and add. Every decision of theirs asks whether sizes are
  * equal, which a class settles, or compares a size with a limit, which is the same for all sizes of a range when it is the same at its ends.
+ * Sizes that happen to be equal at one member, as a past of 64 positions and heads of 64 elements, are no obstacle: its plan is the one in which they
+ * are two sizes. Sizes of 0 and 1 are, since they broadcast.
  * Behind windows with a step, sizes are quotients rounded down: polynomials of sizes with one remainder by the product of the steps. The family
  * then has the sizes with this remainder.
  *
@@ -46,7 +48,8 @@ interface Range {
 
 export class PlanFamily {
   readonly #classes: SizeClasses;
-  readonly #class: string;
+  /** Every size of the graph. */
+  readonly #sizes: SimplexPolynomials;
   readonly #fixed: Sizes;
   readonly #axes: readonly Axis[];
   readonly #lattice: Lattice;
@@ -56,14 +59,15 @@ export class PlanFamily {
   readonly #numbers: SimplexPolynomials;
 
   private constructor(
-    { classes, class: own, fixed, axes }: Space,
+    { classes, fixed, axes }: Space,
     lattice: Lattice,
     range: Range,
     { part, form }: Sample,
+    sizes: SimplexPolynomials,
     numbers: SimplexPolynomials,
   ) {
     this.#classes = classes;
-    this.#class = own;
+    this.#sizes = sizes;
     this.#fixed = fixed;
     this.#axes = axes;
     this.#lattice = lattice;
@@ -100,7 +104,7 @@ export class PlanFamily {
       samples.map(({ form }) => form.numbers),
     );
     const range = yield* rangeFrom(space, lattice, numbers, samples[0]);
-    return range && new PlanFamily(space, lattice, range, samples[0], numbers);
+    return range && new PlanFamily(space, lattice, range, samples[0], sizesOf(space, lattice, indices), numbers);
   }
 
   /**
@@ -126,11 +130,17 @@ export class PlanFamily {
     for (const [symbol, size] of own) if (sizes.get(symbol) !== size) return undefined;
     const { low, high } = this.#range;
     if (point.some((size, k) => size < low[k] || size > high[k])) return undefined;
-    if (this.#classes.of(sizes) !== this.#class) return undefined;
     const index = indexOf(this.#lattice, point);
-    return index.every(Number.isInteger)
+    return index.every(Number.isInteger) && this.#hasAt(sizes, index)
       ? { part: this.#part, plan: this.#form.with(this.#numbers.at(index)) }
       : undefined;
+  }
+
+  /** True when the sizes of the graph are those that the family says, and 0 and 1 where those of other members are. */
+  #hasAt(sizes: Sizes, index: readonly number[]): boolean {
+    const [own, any] = [this.#sizes.at(index), this.#sizes.atBase];
+    const found = this.#classes.valuesAt(sizes);
+    return found !== undefined && sameNumbers(found, own) && own.every((n, i) => n === any[i] || (n > 1 && any[i] > 1));
   }
 }
 
@@ -214,13 +224,20 @@ const candidates =
 
 /** True when the sizes of the graph are polynomials on a lattice: those behind windows with a step are not where the step is too small. */
 function growEvenly(space: Space, lattice: Lattice, indices: readonly (readonly number[])[]): boolean {
-  const valuesAt = (index: readonly number[]) =>
-    space.classes.valuesAt(sizesAt(space, pointAt(lattice, index))) ?? new Float64Array();
-  const found = polynomialsOf(indices, indices.map(valuesAt));
+  const found = sizesOf(space, lattice, indices);
   // 19 and 38 leave every remainder by a power of 2 that their neighbours leave
   const others = [4, 5, 6, 7, 19, 38].map((far) => space.axes.map((_, k) => far + k * (far % 3)));
-  return others.every((index) => sameNumbers(valuesAt(index), found.at(index)));
+  return others.every((index) => sameNumbers(valuesAt(space, lattice, index), found.at(index)));
 }
+
+const valuesAt = (space: Space, lattice: Lattice, index: readonly number[]): Float64Array =>
+  space.classes.valuesAt(sizesAt(space, pointAt(lattice, index))) ?? new Float64Array();
+
+const sizesOf = (space: Space, lattice: Lattice, indices: readonly (readonly number[])[]): SimplexPolynomials =>
+  polynomialsOf(
+    indices,
+    indices.map((index) => valuesAt(space, lattice, index)),
+  );
 
 const sameNumbers = (a: Float64Array, b: Float64Array): boolean => a.every((number, i) => Object.is(number, b[i]));
 

@@ -47,6 +47,10 @@ export class SimplexPolynomials {
     );
   }
 
+  get atBase(): Float64Array {
+    return this.#constants;
+  }
+
   /** All of them at a point. */
   at(point: readonly number[]): Float64Array {
     const weights = Float64Array.from(this.#indices, (index) =>

@@ -5,6 +5,7 @@ import { PlanFamilies } from '../../../src/codegen/plan_families.ts';
 import { type Graph, GraphBuilder, typeOf } from '../../../src/ir/index.ts';
 import { nnAbs } from '../../../src/ir/ops/nn_elementwise_unary.op.ts';
 import { nnMaxPool } from '../../../src/ir/ops/nn_pool.op.ts';
+import { nnSlice } from '../../../src/ir/ops/nn_slice.op.ts';
 import { portableBackend } from '../../../src/runtime/backends.ts';
 
 /** A network over [n, 12, m]. */
@@ -81,13 +82,29 @@ describe('PlanFamilies', () => {
     expect(at(100, 33)).toBe(100 * 33 * 33 + 300);
   });
 
-  it('sizes that equal a known size, 1 or each other are of another class', () => {
+  it('sizes may happen to equal a known size or each other, but not 0 and 1', () => {
     const { at } = families((n, m) => ({ numbers: [n + m] }));
     at(20, 40);
     at(30, 50);
     at(21, 45);
-    expect([at(21, 12), at(1, 45), at(45, 45), at(12, 45)]).toEqual([undefined, undefined, undefined, undefined]);
+    expect([at(21, 12), at(45, 45), at(12, 12)]).toEqual([33, 90, 24]);
+    expect([at(1, 45), at(45, 1), at(0, 45)]).toEqual([undefined, undefined, undefined]);
     expect(at(22, 45)).toBe(67);
+  });
+
+  it('sizes behind a limit of the graph are no members', () => {
+    const b = new GraphBuilder();
+    const graph = b.finish([
+      b.emit(
+        nnSlice,
+        { x: b.input('x', 'f32', [1, 'n', 12, 'm']) },
+        { starts: [0], ends: [512], axes: [3], steps: [1] },
+      ),
+    ]);
+    const { at } = families((n, m) => ({ numbers: [n + Math.min(m, 512)] }), graph);
+    at(2, 40);
+    at(2, 50);
+    expect([at(2, 41), at(2, 511), at(2, 513)]).toEqual([43, 513, undefined]);
   });
 
   it('ends where plans change, in form or in a number', () => {
