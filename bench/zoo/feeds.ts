@@ -1,16 +1,16 @@
 /** The inputs of the zoo's models: random, by the same seed each time. */
 import { fittingSizes } from '../../src/cli/open_sizes.ts';
 import { randomFeeds } from '../../src/cli/random.ts';
-import { bytesOf, type Graph, type ITensor, specialize, symbolsIn, toPublic } from '../../src/ir/index.ts';
+import { bytesOf, type Graph, type ITensor, namedDim, specialize, symbolsIn, toPublic } from '../../src/ir/index.ts';
 import { randomSource } from '../../src/testing/contents.ts';
 import type { StoredTensors } from './protocol.ts';
 
 export type Sizes = Readonly<Record<string, number>>;
 
-/** `batch=8,H=224` as sizes by symbol. */
+/** `batch=8,H=224` as sizes by name: a symbol, or the name that the file gives it, of any characters. */
 export function parseSizes(text: string): Sizes {
-  const entries = text.split(',').map((part): [string, number] => {
-    const [, name, size] = /^([^=]+)=(\d+)$/.exec(part) ?? [];
+  const entries = text.split(/(?<==\d+),/).map((part): [string, number] => {
+    const [, name, size] = /^(.+)=(\d+)$/s.exec(part) ?? [];
     if (name === undefined) throw new Error(`--sizes: '${part}' is not NAME=SIZE`);
     return [name, Number(size)];
   });
@@ -39,12 +39,20 @@ export function sequenceSymbol(graph: Graph): string {
 /** The graph with these sizes, and where others are open, sizes that fit. */
 export function sized(graph: Graph, sizes: Sizes): Graph {
   const open = symbolsOf(graph);
-  const unknown = Object.keys(sizes).find((name) => !open.includes(name));
-  if (unknown !== undefined)
-    throw new Error(
-      `no size of the inputs is called '${unknown}': ${open.length > 0 ? open.join(', ') : 'all are known'}`,
-    );
-  const given = specialize(graph, new Map(Object.entries(sizes)));
+  const nameOf = (symbol: string): string => String(namedDim(graph, symbol));
+  const given = specialize(
+    graph,
+    new Map(
+      Object.entries(sizes).flatMap(([name, size]) => {
+        const named = open.filter((symbol) => symbol === name || nameOf(symbol) === name);
+        if (named.length === 0) {
+          const names = open.length > 0 ? [...new Set(open.map(nameOf))].join(', ') : 'all are known';
+          throw new Error(`no size of the inputs is called '${name}': ${names}`);
+        }
+        return named.map((symbol) => [symbol, size] as const);
+      }),
+    ),
+  );
   const fitting = fittingSizes(given);
   return fitting === undefined ? given : specialize(given, fitting);
 }

@@ -33,9 +33,10 @@ import {
 } from '../ir/index.ts';
 import { leadsToStep } from '../passes/index.ts';
 import { type Difference, type Divergence, differenceWhere, indexOf, type Observed, sameType } from './compare.ts';
-import { type Engine, ofSum } from './float_bounds.ts';
+import type { Engine } from './float_bounds.ts';
 import { floatsOf, largestOf, magnitude } from './floats.ts';
 import { type Bounded, evaluateBounded } from './running_error.ts';
+import { ofSum } from './sum_bounds.ts';
 
 /** The graph that a side has to compute, and the engine that computes it. */
 export interface Meaning {

@@ -1,15 +1,11 @@
 /**
- * Bounds on the roundings of a float, by operator and engine, as docs/certificates.md states them. u = 2^-24 is half a
- * unit in the last place. Sums of n terms may be in any order; (4 + √n)·u·Σ|terms| holds for independent errors (n·u
- * would hold for any errors) and for the fused or blocked orders that engines use.
+ * Bounds on the roundings of a float, by operator and engine, as docs/certificates.md states them; those of sums are in sum_bounds.ts.
  */
 import { assert } from '../diagnostics/index.ts';
 import {
-  evaluateNode,
   type ITensor,
   isFloat,
   isOp,
-  layoutOf,
   type Node,
   nnAbs,
   nnAdd,
@@ -64,16 +60,14 @@ import {
   nnWhere,
   oneOf,
   opOf,
-  productKind,
   qnnDequantize,
   qnnQuantize,
   qnnRequantize,
   sizeOf,
   stridesOf,
-  tensorOfType,
-  weightsLayout,
 } from '../ir/index.ts';
 import { type Floats, floatsOf, inDoubles, magnitude } from './floats.ts';
+import { evaluateInDoubles, ofSum, ofSumOver, u } from './sum_bounds.ts';
 
 /**
  * `compiled`: primitives, kernels, and the interpreter for the rest. `once`: the same where a step lies behind (a quantize, a
@@ -82,76 +76,8 @@ import { type Floats, floatsOf, inDoubles, magnitude } from './floats.ts';
  */
 export type Engine = 'compiled' | 'once' | 'grouped' | 'onnxruntime';
 
-export const u = 2 ** -24;
-
-export const ofSum = (terms: number): number => (4 + Math.sqrt(terms)) * u;
-/** The bound of a sum over a tensor. Equal terms round alike, so that their errors do not even out. */
-const ofSumOver = (terms: number, x: Floats): number =>
-  isOfOneSize(x) ? Math.max(ofSum(terms), terms * u) : ofSum(terms);
-
-/** True when all elements that are not 0 have the same magnitude. */
-const isOfOneSize = ({ data }: Floats): boolean => areOfOneSize(data, 1, () => 0)[0];
-
-/** The same of each lane, of which there are `count`. */
-function areOfOneSize(data: Floats['data'], count: number, laneOf: (i: number) => number): readonly boolean[] {
-  const sizes = new Float64Array(count);
-  const alike = Array<boolean>(count).fill(true);
-  for (let i = 0; i < data.length; i++) {
-    const size = Math.abs(data[i]);
-    if (size === 0) continue;
-    const lane = laneOf(i);
-    if (sizes[lane] === 0) sizes[lane] = size;
-    else if (sizes[lane] !== size) alike[lane] = false;
-  }
-  return alike;
-}
-
-/**
- * `ofSum` for each result of a product, and more where its own terms are equal: of a row of one size and a column of one size, of
- * a source of one size and a filter of one size.
- */
-export function ofProduct(node: Node, a: Floats, b: Floats): (i: number) => number {
-  const terms = productTerms(node, a, b);
-  const isMatmul = productKind(node) === 'matmul';
-  const factors = isMatmul ? [rowsOfOneSize(a), columnsOfOneSize(b)] : [allOfOneSize(a), filtersOfOneSize(node, b)];
-  if (!factors.every(({ data }) => data.includes(1))) return () => ofSum(terms);
-  const alike = evaluateInDoubles(node, [...factors, ...(isMatmul ? [] : [null])]);
-  return (i) => Math.max(ofSum(terms), alike[i] * u);
-}
-
-/** The first result of a node on doubles. */
-export const evaluateInDoubles = (node: Node, operands: readonly (ITensor | null)[]): Float64Array =>
-  tensorOfType(evaluateNode(node, operands)[0], 'f64').data;
-
-/** 1 for each element of a lane of one size, 0 for others. */
-function ofOneSize(t: Floats, count: number, laneOf: (i: number) => number): ITensor<'f64'> {
-  const alike = areOfOneSize(t.data, count, laneOf);
-  return inDoubles(t, (_, i) => Number(alike[laneOf(i)]));
-}
-
-const allOfOneSize = (t: Floats): ITensor<'f64'> => ofOneSize(t, 1, () => 0);
-
-function rowsOfOneSize(t: Floats): ITensor<'f64'> {
-  const length = t.shape.at(-1) ?? 1;
-  return ofOneSize(t, t.data.length / Math.max(1, length), (i) => Math.floor(i / length));
-}
-
-function columnsOfOneSize(t: Floats): ITensor<'f64'> {
-  const [rows, columns] = t.shape.length > 1 ? t.shape.slice(-2) : [t.shape[0], 1];
-  const matrix = rows * columns;
-  const count = t.data.length === 0 ? 0 : (t.data.length / matrix) * columns;
-  return ofOneSize(t, count, (i) => Math.floor(i / matrix) * columns + (i % columns));
-}
-
-/** Filters of a transposed convolution lie along two axes: all of them together. */
-function filtersOfOneSize(node: Node, t: Floats): ITensor<'f64'> {
-  if (productKind(node) !== 'conv') return allOfOneSize(t);
-  const size = t.data.length / Math.max(1, t.shape[0]);
-  return ofOneSize(t, t.shape[0], (i) => Math.floor(i / size));
-}
-
 /** Softmax: an exponential of a few units, a sum and a quotient; below the least normal number results may be flushed to 0. */
-export const ofSoftmax = (terms: number): number => (16 + Math.sqrt(terms)) * u;
+export const ofSoftmax = (terms: number): number => 12 * u + ofSum(terms);
 export const LEAST_NORMAL = 2 ** -126;
 /** Below the least normal number a rounding is not relative. */
 export const LEAST_NUMBER = 2 ** -149;
@@ -230,14 +156,6 @@ function sourceOf({ op }: Node, [x]: readonly (ITensor | null)[]): Floats {
 function termsOf(node: Node, x: ITensor, y: ITensor): number {
   if (isOp(node, nnAveragePool)) return sizeOf(node.attrs.kernel);
   return isOp(node, nnCumsum) ? Math.max(...x.shape) : sizeOf(x.shape) / sizeOf(y.shape);
-}
-
-/** Terms of one sum of a product. */
-export function productTerms(node: Node, a: ITensor, b: ITensor): number {
-  const layout = layoutOf(node);
-  if (layout.kind === 'matmul') return a.shape.at(-1) ?? 1;
-  const { channel, tap } = weightsLayout(layout, b.shape).sizes;
-  return channel * tap;
 }
 
 /** The largest of `values` in the lane of every element along `axis`. */

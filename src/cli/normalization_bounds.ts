@@ -3,7 +3,7 @@
  * of squares, from which the square of the mean is subtracted: for values close together, the difference loses most
  * digits.
  *
- *   |γ|·r·(d + |x − μ|·(s·E[x²]·r² + 4u)) + 2u·|y|,  d = s·E|x| + u·|x − μ|,  s = (4 + √n)·u
+ *   |γ|·r·(d + |x − μ|·(s·E[x²]·r² + 4u)) + 2u·|y|,  d = s·E|x| + u·|x − μ|,  s the factor of sums (sum_bounds.ts)
  */
 
 import { assert } from '../diagnostics/index.ts';
@@ -18,8 +18,9 @@ import {
   nnRmsNorm,
   sizeOf,
 } from '../ir/index.ts';
-import { OF_ARITHMETIC, ofSum, u } from './float_bounds.ts';
+import { OF_ARITHMETIC } from './float_bounds.ts';
 import { type Floats, floatsOf, largestOf, magnitude } from './floats.ts';
+import { ofSum, u } from './sum_bounds.ts';
 
 type Normalization = NodeOf<typeof nnLayerNorm | typeof nnRmsNorm | typeof nnInstanceNorm | typeof nnGroupNorm>;
 

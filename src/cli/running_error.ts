@@ -30,21 +30,18 @@ import {
 } from '../ir/index.ts';
 import {
   type Engine,
-  evaluateInDoubles,
   isIncreasing,
   LEAST_NORMAL,
   LEAST_NUMBER,
   largestInLane,
   OF_ARITHMETIC,
   OF_QUOTIENT,
-  ofProduct,
   ofSoftmax,
-  productTerms,
   roundingOf,
-  u,
 } from './float_bounds.ts';
 import { areFloats, type Floats, floatsOf, inDoubles, largestOf, magnitude } from './floats.ts';
 import { isNormalization, normalizationRounding } from './normalization_bounds.ts';
+import { evaluateInDoubles, ofProduct, productTerms, u } from './sum_bounds.ts';
 
 /** A tensor and, when it is not exact, its error: `error` for floats, from `low` to `high` for other types. */
 export interface Bounded {

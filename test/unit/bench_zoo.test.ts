@@ -9,6 +9,7 @@ import type { StoredTensors } from '../../bench/zoo/protocol.ts';
 import { differing, formatRows, formatSentences } from '../../bench/zoo/report.ts';
 import { commandOf, type EngineFigures, merged, type Row, type SentencesRow } from '../../bench/zoo/result.ts';
 import { extraTimes } from '../../bench/zoo/row.ts';
+import { importOnnx } from '../../src/importers/index.ts';
 import { type Graph, GraphBuilder, type Value } from '../../src/ir/index.ts';
 import { nnAdd } from '../../src/ir/ops/nn_elementwise_binary.op.ts';
 import { nnMatmul } from '../../src/ir/ops/nn_matmul.op.ts';
@@ -16,6 +17,7 @@ import { qnnConv } from '../../src/ir/ops/qnn_conv.op.ts';
 import { qnnConvTranspose } from '../../src/ir/ops/qnn_conv_transpose.op.ts';
 import { qnnMatmul } from '../../src/ir/ops/qnn_matmul.op.ts';
 import { performancePage } from '../docs/performance_page.ts';
+import { writeModel } from '../support/onnx.ts';
 
 const source = (file: string) => readFileSync(new URL(`../../bench/zoo/${file}`, import.meta.url), 'utf8');
 
@@ -47,7 +49,9 @@ function sentences(): Graph {
 describe('inputs', () => {
   test('sizes and lengths are parsed, and anything else is refused', () => {
     expect(parseSizes('batch=8,H=224')).toEqual({ batch: 8, H: 224 });
-    expect(() => parseSizes('batch=8,H')).toThrow("'H' is not NAME=SIZE");
+    expect(parseSizes('past + 1=7,min(a, b)=3,2=1')).toEqual({ 'past + 1': 7, 'min(a, b)': 3, '2': 1 });
+    for (const wrong of ['H', '', '=8', 'H=', 'H=a'])
+      expect(() => parseSizes(`batch=8,${wrong}`)).toThrow(`'${wrong}' is not NAME=SIZE`);
     expect(parseLengths('5-128')).toEqual([5, 128]);
     for (const wrong of ['5', '0-3', '9-3', 'a-b'])
       expect(() => parseLengths(wrong)).toThrow(`'${wrong}' is not FROM-TO`);
@@ -63,6 +67,27 @@ describe('inputs', () => {
     ).toEqual(new Set([1n]));
     expect(() => sized(graph, { width: 7 })).toThrow("no size of the inputs is called 'width': batch, sequence_length");
     expect(() => sequenceSymbol(sized(graph, {}))).toThrow('no size of the inputs');
+  });
+
+  test('sizes have the names of the file', () => {
+    const graph = importOnnx(
+      writeModel({
+        inputs: ['a', 'b'].map((name) => ({ name, type: 'float32', dims: ['batch size', 'past + 1', 'n'] })),
+        outputs: ['y', 'z'].map((name) => ({ name, type: 'float32' })),
+        nodes: [
+          { op: 'Neg', inputs: ['a'], outputs: ['y'] },
+          { op: 'Neg', inputs: ['b'], outputs: ['z'] },
+        ],
+        opsets: { '': 17 },
+      }),
+    );
+    const feeds = feedsOf(sized(graph, { 'batch size': 3, 'past + 1': 5, n: 2 }));
+    expect([feeds.a.dims, feeds.b.dims]).toEqual([
+      [3, 5, 2],
+      [3, 5, 2],
+    ]);
+    expect(feedsOf(sized(graph, { batch_size: 4 })).a.dims[0]).toBe(4);
+    expect(() => sized(graph, { width: 7 })).toThrow("called 'width': batch size, past + 1, n");
   });
 
   test('lengths are drawn alike each time, within their ends', () => {

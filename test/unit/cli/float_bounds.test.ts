@@ -48,6 +48,19 @@ const sums: Readonly<Record<string, Sum>> = {
     initializers: [{ name: 'w', tensor: filled([17, 64, 2, 2], (i) => Math.sin(1 + Math.floor(i / 256)) / 7) }],
     x: filled([1, 64, 5, 5], equal),
   },
+  'products of codes of 4 bits with one scale, all positive': {
+    nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [{ name: 'w', tensor: filled([4096, 16], (i) => 0.1 + (i % 16) / 31) }],
+    x: filled([64, 4096], (i) => ((i * 7919) % 16) * (0.0731 + Math.floor(i / 4096) / 640)),
+  },
+  'products of positive terms, the first the largest': {
+    nodes: [{ op: 'MatMul', inputs: ['x', 'w'], outputs: ['y'] }],
+    initializers: [
+      { name: 'w', tensor: filled([2048, 64], (i) => (i < 64 ? 2000 : 1) * (0.5 + 0.5 * Math.sin(i * 1.7))) },
+    ],
+    x: filled([128, 2048], (i) => 0.5 + 0.5 * Math.cos(i * 0.731)),
+  },
+  'sums of few sizes': reduced('ReduceSum', (i) => ((i * 37) % 5) * 0.1),
   // x − max is rounded in units of itself, and its exponential by that factor
   'a softmax of terms that lie far apart': {
     nodes: [{ op: 'Softmax', inputs: ['x'], outputs: ['y'], attrs: { axis: 0 } }],
