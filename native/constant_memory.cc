@@ -29,6 +29,16 @@ const uint8_t* ConstantMemory::data() const {
   return again_->data();
 }
 
+const uint8_t* ConstantMemory::aligned(int64_t alignment) const {
+  const uint8_t* lying = data();
+  if (reinterpret_cast<uintptr_t>(lying) % static_cast<uintptr_t>(alignment) == 0) return lying;
+  if (!again_) {
+    again_ = std::make_shared<AlignedBuffer>(bytes_);
+    std::memcpy(again_->data(), lying, static_cast<size_t>(bytes_));
+  }
+  return again_->data();
+}
+
 const std::shared_ptr<const AlignedBuffer>& ConstantMemory::kept() {
   if (!own_) {
     const uint8_t* from = data();

@@ -33,7 +33,9 @@ class ConstantMemory {
   bool has_bytes() const { return is_kept() || is_lent(); }
   // Valid until JavaScript runs again, and until `forget`. Throws InvalidArgument where there are packed forms alone, FileChanged.
   const uint8_t* data() const;
-  // Frees what was read from a file again.
+  // The same at a multiple of `alignment`, which files know nothing of: a copy where they lie odd.
+  const uint8_t* aligned(int64_t alignment) const;
+  // Frees what was read from a file again, and what was copied to be aligned.
   void forget() { again_ = nullptr; }
   // The memory of the file that it lies in, for as long as it is lent; null: of none.
   FileMemory* file() const { return is_lent() ? file_.get() : nullptr; }

@@ -192,8 +192,9 @@ class PlanWork::Compiler {
       if (argument.rule->by_name) {
         if (argument.ref->memory->has_bytes()) identities[i].source = source_of(argument);
       } else {
-        constants[i] =
-            is_packed(argument) ? const_cast<uint8_t*>(argument.ref->memory->data()) : constant_of(*argument.ref);
+        constants[i] = argument.rule->packed
+                           ? const_cast<uint8_t*>(argument.ref->memory->aligned(argument.rule->alignment))
+                           : constant_of(*argument.ref);
       }
       if (!argument.rule->packed) compiled_.addresses[index] = constants[i];
       identities[i].memory = argument.ref->memory->id();
@@ -300,17 +301,7 @@ class PlanWork::Compiler {
 
   // Its bytes, for a kernel that finds nothing under its name.
   static std::function<const uint8_t*()> source_of(const Placed& argument) {
-    const int64_t alignment = argument.rule->alignment;
-    return [memory = argument.ref->memory, alignment] {
-      const uint8_t* data = memory->data();
-      return reinterpret_cast<uintptr_t>(data) % alignment == 0 ? data : memory->kept()->data();
-    };
-  }
-
-  // True for a constant that is read here and never again, where it lies.
-  static bool is_packed(const Placed& argument) {
-    return argument.rule->packed &&
-           reinterpret_cast<uintptr_t>(argument.ref->memory->data()) % argument.rule->alignment == 0;
+    return [memory = argument.ref->memory, alignment = argument.rule->alignment] { return memory->aligned(alignment); };
   }
 
   void add_patch(const BufferRef& ref, const AddressPlace& place) {

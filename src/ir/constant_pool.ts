@@ -4,7 +4,7 @@
  */
 import { assert } from '../diagnostics/index.ts';
 import { platform } from '../platform/index.ts';
-import { bytesOf, type DType, heldTensor, type ITensor, viewAs } from '../tensors/index.ts';
+import { bytesOf, heldTensor, type ITensor, placeOf, tensorOfBytes, viewAs } from '../tensors/index.ts';
 
 export type ConstantId = string & { readonly __brand: 'ConstantId' };
 
@@ -58,8 +58,9 @@ export class ConstantPool {
   apartFrom(memory: ArrayBufferLike, read: (offset: number, length: number) => Uint8Array): ConstantPool {
     const pool = new ConstantPool();
     for (const [id, entry] of this.#entries) {
-      const { dtype, shape, data } = entry();
-      const { buffer, byteOffset, byteLength } = data;
+      const tensor = entry();
+      const { dtype, shape } = tensor;
+      const { buffer, byteOffset, byteLength } = placeOf(tensor);
       let known: ITensor | undefined;
       const again = () => (known ??= tensorOfBytes(dtype, shape, read(byteOffset, byteLength)));
       pool.#entries.set(id, buffer === memory ? again : entry);
@@ -78,14 +79,15 @@ export class ConstantPool {
     const pool = new ConstantPool();
     for (const [id, entry] of this.#entries) {
       const tensor = entry();
-      const { dtype, shape, data } = tensor;
-      const { buffer, byteOffset, byteLength } = data;
+      const { dtype, shape } = tensor;
+      const place = placeOf(tensor);
+      const { buffer, byteOffset, byteLength } = place;
       let held: ITensor = tensor;
       if (buffer === memory)
         held =
           byteLength < least
-            ? ({ dtype, shape, data: data.slice() } as ITensor)
-            : heldTensor(dtype, shape, data, () => viewAs(dtype, read(byteOffset, byteLength)));
+            ? ({ dtype, shape, data: tensor.data.slice() } as ITensor)
+            : heldTensor(dtype, shape, place, () => viewAs(dtype, read(byteOffset, byteLength)));
       pool.#entries.set(id, () => held);
     }
     pool.#next = this.#next;
@@ -114,10 +116,3 @@ export class ConstantPool {
     return digest;
   }
 }
-
-/** A tensor over the bytes of a file: no copy where alignment allows. */
-export const tensorOfBytes = <D extends DType>(dtype: D, shape: readonly number[], bytes: Uint8Array): ITensor<D> => ({
-  dtype,
-  shape,
-  data: viewAs(dtype, bytes),
-});

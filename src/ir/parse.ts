@@ -3,10 +3,9 @@
 import { type Code, fail, UnskewError } from '../diagnostics/index.ts';
 import { type RequantizeProfile, requantizeModes } from '../numerics/index.ts';
 import { platform } from '../platform/index.ts';
-import { byteLengthOf, type ITensor, isDType, isHalf, sizeOf } from '../tensors/index.ts';
+import { byteLengthOf, type ITensor, isDType, isHalf, sizeOf, tensorOfBytes } from '../tensors/index.ts';
 import { bodyPath, MOST_NESTED } from './bodies.ts';
 import { GraphBuilder } from './builder.ts';
-import { tensorOfBytes } from './constant_pool.ts';
 import type { AnyValue, AttrValue } from './define_op.ts';
 import type { Graph, SymbolFacts } from './graph.ts';
 import { findOp } from './op_table.ts';

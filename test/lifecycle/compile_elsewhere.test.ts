@@ -3,7 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { compile } from '../../src/index.ts';
+import { compile, Tensor } from '../../src/index.ts';
 import { tensor } from '../../src/ir/index.ts';
 import { intoBranches } from '../support/into_branches.ts';
 import { writeModel } from '../support/onnx.ts';
@@ -109,6 +109,36 @@ test('a file, bytes and a graph become the model that the calling thread makes o
   expect(ofBytes).toMatchObject({ y: expected.y, strategies: expected.strategies });
   expect(ofGraph).toEqual(expected);
   expect(untouched).toBe(true);
+});
+
+test.each([[4], ['N']])('floats that lie odd in a file cross by their places, for %s rows', async (rows) => {
+  const tables = ['t', 'tt', 'ttt', 'tttt']; // their names move them
+  const [depth, columns] = [128, 96];
+  const element = (i: number): number => ((i * 37) % 255) - 127;
+  const bytes = writeModel({
+    inputs: [{ name: 'x', type: 'float32', dims: [rows, depth] }],
+    outputs: tables.map((name) => ({ name: `${name}.y` })),
+    initializers: tables.map((name) => ({
+      name,
+      tensor: tensor(
+        'f32',
+        Float32Array.from({ length: depth * columns }, (_, i) => element(i + name.length)),
+        [depth, columns],
+      ),
+    })),
+    nodes: tables.map((name) => ({ op: 'MatMul', inputs: ['x', name], outputs: [`${name}.y`] })),
+  });
+  writeFileSync(join(folder, 'odd.onnx'), bytes);
+  const x = { type: 'float32', data: Array.from({ length: 4 * depth }, (_, i) => element(i * 3)), dims: [4, depth] };
+  const here = await compile(bytes, { backend: 'reference' });
+  const expected = await here.run({ x: new Tensor('float32', Float32Array.from(x.data), x.dims) });
+  const found = run(`
+    const { type, data, dims } = ${JSON.stringify(x)};
+    const given = { x: new Tensor(type, Float32Array.from(data), dims) };
+    const model = await compile(file.replace('model.onnx', 'odd.onnx'), { backends });
+    const y = Object.values(await model.run(given)).map((y) => [...y.data]);
+    ${show('started', 'y')}`);
+  expect(found).toEqual([1, Object.values(expected).map(({ data }) => [...(data as Float32Array)])]);
 });
 
 /** Models that are more than a graph: one holds graphs, the other has an operator of its file. */

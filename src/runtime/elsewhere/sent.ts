@@ -19,6 +19,9 @@ import {
   type Origin,
   opaqueOp,
   type PoolContents,
+  placeOf,
+  type TypedArray,
+  tensorAt,
   withBodyGraphs,
 } from '../../ir/index.ts';
 import type { Account } from '../../passes/index.ts';
@@ -41,10 +44,19 @@ export type SentAccount = Omit<Account, 'quantized' | 'corrected' | 'bodies'> & 
   readonly bodies: readonly (SentAccount & Pick<Account['bodies'][number], 'within' | 'place'>)[];
 };
 
+/** A constant by its place (`placeOf`). Several may have one. */
+interface SentConstant extends Pick<ITensor, 'dtype' | 'shape'> {
+  readonly place: TypedArray;
+}
+
+interface SentPool extends Pick<PoolContents, 'next'> {
+  readonly entries: readonly (readonly [ConstantId, SentConstant])[];
+}
+
 /** Graphs, within whatever holds them, and their constants. */
 export interface Sent<T> {
   readonly what: T;
-  readonly constants: readonly PoolContents[];
+  readonly constants: readonly SentPool[];
 }
 
 /** Shorter memory is copied: Node.js keeps small buffers together, in memory that it does not give away. */
@@ -92,24 +104,28 @@ export class Sender {
 
   /** The memory may change hands with the constants: nobody reads it here any more. */
   sent<T>(what: T): { readonly sent: Sent<T>; readonly moved: readonly ArrayBuffer[] } {
-    const contents = [...this.#pools].map(([pool, ids]) => pool.contentsOf(ids));
+    const pools = [...this.#pools].map(([pool, ids]) => pool.contentsOf(ids));
     const used = new Map<ArrayBufferLike, number>();
-    for (const { entries } of contents)
-      for (const [, { data }] of entries) used.set(data.buffer, (used.get(data.buffer) ?? 0) + data.byteLength);
-    const isMoved = ({ buffer }: ITensor['data']): boolean =>
+    for (const { entries } of pools)
+      for (const [, tensor] of entries) {
+        const { buffer, byteLength } = placeOf(tensor);
+        used.set(buffer, (used.get(buffer) ?? 0) + byteLength);
+      }
+    const isMoved = ({ buffer }: TypedArray): boolean =>
       buffer.byteLength >= LEAST_MOVED && 2 * (used.get(buffer) ?? 0) >= buffer.byteLength;
-    const copies = new Map<ITensor, ITensor>(); // graphs may share constants
-    const alone = (tensor: ITensor): ITensor => {
-      if (isMoved(tensor.data)) return tensor;
-      const copy = copies.get(tensor) ?? ({ ...tensor, data: tensor.data.slice() } as ITensor);
-      copies.set(tensor, copy);
-      return copy;
+    const copies = new Map<TypedArray, TypedArray>(); // graphs may share constants
+    const sent = (tensor: ITensor): SentConstant => {
+      const { dtype, shape } = tensor;
+      const own = placeOf(tensor);
+      const place = isMoved(own) ? own : (copies.get(own) ?? own.slice());
+      if (place !== own) copies.set(own, place);
+      return { dtype, shape, place };
     };
-    const constants = contents.map(({ entries, next }) => ({
-      entries: entries.map(([id, tensor]): readonly [ConstantId, ITensor] => [id, alone(tensor)]),
+    const constants = pools.map(({ entries, next }) => ({
+      entries: entries.map(([id, tensor]): readonly [ConstantId, SentConstant] => [id, sent(tensor)]),
       next,
     }));
-    const buffers = constants.flatMap(({ entries }) => entries.map(([, { data }]) => data.buffer));
+    const buffers = constants.flatMap(({ entries }) => entries.map(([, { place }]) => place.buffer));
     const moved = new Set(buffers.filter((buffer) => buffer instanceof ArrayBuffer));
     return { sent: { what, constants }, moved: [...moved] };
   }
@@ -142,7 +158,12 @@ export function sentGraph(graph: Graph): Sent<SentGraph> | undefined {
 }
 
 export const poolsOf = ({ constants }: Sent<unknown>): ConstantPool[] =>
-  constants.map((contents) => ConstantPool.of(contents));
+  constants.map(({ entries, next }) =>
+    ConstantPool.of({
+      entries: entries.map(([id, { dtype, shape, place }]) => [id, tensorAt(dtype, shape, place)]),
+      next,
+    }),
+  );
 
 /** Makes the graphs of a message graphs again. */
 export class Receiver {
