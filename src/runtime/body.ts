@@ -1,9 +1,8 @@
 /** The sessions of one graph at all sizes that it meets. */
 import { type Backend, type BodyProgram, type Fallback, type NodeTime, PlanFamilies } from '../codegen/index.ts';
-import { fail } from '../diagnostics/index.ts';
 import { bindDim, bodyAt, bodySizes, type Feeds, type Graph, type ITensor, symbolsIn } from '../ir/index.ts';
 import { Executable } from './executable.ts';
-import { copiesOf, FamilySearch } from './family_search.ts';
+import { FamilySearch } from './family_search.ts';
 
 /** Sets of sizes whose sessions are kept. */
 const KEPT = 8;
@@ -16,7 +15,6 @@ export class Body implements BodyProgram {
   readonly #symbols: readonly string[];
   #families: PlanFamilies | undefined;
   readonly #search = new FamilySearch();
-  #isDisposed = false;
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
 
@@ -31,13 +29,10 @@ export class Body implements BodyProgram {
     const known = this.#known(key);
     if (known) return this.#ran(known, feeds, areUnchanging);
     const sizes = this.#sizesOf(feeds);
-    const search = sizes && this.#search.for(this.#familiesOf(), sizes);
-    if (search === undefined) return this.#ran(this.#made(key, feeds, sizes, true), feeds, areUnchanging);
-    const own = areUnchanging ? feeds : copiesOf(feeds);
-    return search.then(() => {
-      if (this.#isDisposed) fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
-      return this.#ran(this.#known(key) ?? this.#made(key, own, sizes, true), own, true);
-    });
+    const sought = sizes && { families: this.#familiesOf(), sizes };
+    return this.#search.run(sought, feeds, areUnchanging, (own, isOurs) =>
+      this.#ran(this.#known(key) ?? this.#made(key, own, sizes, true), own, isOurs),
+    );
   }
 
   runSync(feeds: Feeds): readonly ITensor[] {
@@ -56,7 +51,7 @@ export class Body implements BodyProgram {
 
   dispose(): void {
     for (const executable of this.#executables.values()) executable.dispose();
-    this.#isDisposed = true;
+    this.#search.dispose();
     this.#executables.clear();
     this.#families?.dispose();
   }

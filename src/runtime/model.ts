@@ -29,7 +29,7 @@ import { backends, openHere } from './backends.ts';
 import type { Compilation } from './compile_graph.ts';
 import { type CompileOptions, keptShapesOf, orderOf, threadsOf } from './compile_options.ts';
 import { Executable } from './executable.ts';
-import { copiesOf, FamilySearch } from './family_search.ts';
+import { FamilySearch, type Sought } from './family_search.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
 import type { ReadyFile } from './ready_file.ts';
 import { turn } from './turn.ts';
@@ -136,15 +136,12 @@ export class Model {
    */
   async run(feeds: Feed): Promise<Record<string, Tensor>> {
     const { tensors, bindings } = this.#prepare(feeds);
-    const search = this.#searchFor(bindings);
-    const given = search ? copiesOf(tensors) : tensors;
-    if (search) {
-      await search;
-      if (this.#disposed) fail('U4002', 'the model was disposed of before the run ended', {}, 'await the runs first');
-    }
     try {
-      const results = this.#executable(bindings, this.#atSizes === undefined).run(given, search !== undefined);
-      this.#evict(); // while the run computes
+      const results = this.#search.run(this.#soughtFor(bindings), tensors, false, (given, areUnchanging) => {
+        const running = this.#executable(bindings, this.#atSizes === undefined).run(given, areUnchanging);
+        this.#evict(); // while the run computes
+        return running;
+      });
       return publicly(await results);
     } finally {
       this.#evict();
@@ -185,6 +182,7 @@ export class Model {
    */
   dispose(): void {
     this.#disposed = true;
+    this.#search.dispose();
     for (const executable of this.#executables.values()) executable.dispose();
     this.#executables.clear();
     this.#families?.dispose();
@@ -214,11 +212,11 @@ export class Model {
     return isOpen ? ANY : keyOf(bindings);
   }
 
-  /** The search for a family of plans that a first run of these sizes waits for. */
-  #searchFor(bindings: ReadonlyMap<string, number>): Promise<void> | undefined {
-    const key = this.#keyAt(bindings);
+  /** A first run of these sizes waits for a family of plans, where there may be one. */
+  #soughtFor(sizes: ReadonlyMap<string, number>): Sought | undefined {
+    const key = this.#keyAt(sizes);
     if (key === ANY || this.#atSizes || this.#executables.has(key)) return undefined;
-    return this.#search.for(this.#familiesOf(), bindings);
+    return { families: this.#familiesOf(), sizes };
   }
 
   #familiesOf = (): PlanFamilies => (this.#families ??= new PlanFamilies(this.#graph, this.#backends()));
