@@ -104,6 +104,14 @@ function readersIn(graph: Graph): ReadonlyMap<ValueId, readonly Node[]> {
 
 /** The reasons why groups stay float in ONNX Runtime, by their quantized value. `graph` as it was imported. */
 export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
+  const known = reasons.get(graph) ?? reasonsIn(graph);
+  reasons.set(graph, known);
+  return known;
+}
+
+const reasons = new WeakMap<Graph, ReadonlyMap<ValueId, string>>();
+
+function reasonsIn(graph: Graph): ReadonlyMap<ValueId, string> {
   const producers = new Map<ValueId, Node>();
   for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
   const found = new Map<ValueId, string>();

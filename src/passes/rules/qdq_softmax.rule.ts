@@ -1,6 +1,7 @@
 import { nnSoftmax, qnnQuantize, qnnSoftmax } from '../../ir/index.ts';
-import { operatorRecipe } from '../../numerics/index.ts';
+import { operatorRecipe, type RequantizeProfile, softmaxSteps } from '../../numerics/index.ts';
 import { belowClamps, type Clamped, clampsOf, clampTo } from '../qdq/activation.ts';
+import { leftInFloat } from '../qdq/left_in_float.ts';
 import {
   type Dequantized,
   type Output,
@@ -12,7 +13,7 @@ import {
   scalarZeroPoint,
 } from '../qdq/parameters.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
-import { planned, type Refusals } from '../rewrite/plan.ts';
+import { planned, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { defineRule } from '../rewrite/rule.ts';
 
 interface Softmax {
@@ -20,6 +21,16 @@ interface Softmax {
   readonly y: Output;
   readonly axis: number;
   readonly clamped: Clamped;
+}
+
+/**
+ * QLinearSoftmax takes floor(1/sy) steps to 1. Where 1/sy is no integer its result is another one than the standard has, not at
+ * ties alone, so only a group that ONNX Runtime gives to this kernel may become one.
+ */
+function requireSteps({ graph, node }: QuantizeMatch, { s }: Output, profile: RequantizeProfile, refuse: Refuse): void {
+  if (Math.fround(1 / s) === softmaxSteps(s)) return;
+  const why = profile === 'ort' ? leftInFloat(graph.base).get(node.results[0]) : 'the standard divides by the scale';
+  if (why !== undefined) refuse(`1/${s} is no integer, and the steps of QLinearSoftmax are others: ${why}`);
 }
 
 /** quantize ← (relu | clip)* ← softmax ← dequantize, both of one 8-bit type. */
@@ -33,8 +44,9 @@ function plan(match: QuantizeMatch, { refuse, unrelated }: Refusals): Softmax {
   if (x.x.type.dtype !== y.dtype)
     refuse(`the input is of ${x.x.type.dtype}, the result of ${y.dtype}`, x.x, 'quantize both to one type');
   requirePrivate(graph, clamped.inner, refuse);
-  const { profile } = graph.base;
+  const { profile = 'ort' } = graph.base;
   if (!operatorRecipe('softmax', profile)) refuse(`the profile ${profile} has no recipe for softmax`);
+  requireSteps(match, y, profile, refuse);
   const { axis } = softmax.attrs;
   return { x, y, clamped, axis: axis < 0 ? axis + x.x.type.shape.length : axis };
 }

@@ -214,6 +214,26 @@ describe('softmax', () => {
     const graph = between('u8', [[2, 3]], [plain], plain, (b, [v]) => b.emit(nnSoftmax, { x: v }) as Float, 's8');
     expect(group(graph).reasons).toContain('qdq-softmax: the input is of u8, the result of s8');
   });
+  test('a scale with no whole number of steps to 1, where ONNX Runtime has no kernel for the types or the standard is asked for', () => {
+    const softmax = (
+      sy: number,
+      { profile = 'ort', isResidual = false }: { profile?: 'ort' | 'onnx-spec'; isResidual?: boolean },
+    ) => {
+      const b = new GraphBuilder();
+      const x = deq(b, q(b, b.input('x', 'f32', [2, 5]), 's8', plain), plain);
+      const y = deq(b, q(b, b.emit(nnSoftmax, { x }) as Float, 's8', { s: Math.fround(sy), z: -128 }), plain);
+      const graph = b.finish([b.emit(nnRelu, { x: y }), ...(isResidual ? [b.emit(nnRelu, { x: x })] : [])]);
+      return group({ ...graph, profile }).reasons.filter((reason) => reason.includes('no integer'));
+    };
+    expect(softmax(1 / 46.5, {})).toEqual([]);
+    const why = 'qdq-softmax: 1/0.02150537632405758 is no integer, and the steps of QLinearSoftmax are others: ';
+    expect(softmax(1 / 46.5, { isResidual: true })).toEqual([
+      `${why}it has kernels for operand and result of one type, this is s8 to u8`,
+    ]);
+    expect(softmax(1 / 46.5, { profile: 'onnx-spec' })).toEqual([`${why}the standard divides by the scale`]);
+    expect(softmax(1 / 46, { isResidual: true })).toEqual([]);
+    expect(softmax(1 / 256, { profile: 'onnx-spec' })).toEqual([]);
+  });
 });
 
 const poolSpec = fc.record({
