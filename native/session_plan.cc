@@ -108,7 +108,8 @@ class PlanWork::Compiler {
   void find_expendable() {
     const uint8_t *first = plan_.expendable.data(), *last = first + plan_.expendable.size();
     std::vector<ReadBytes> all;
-    for (size_t i = 0; i < plan_.commands.size(); i++) {
+    for (size_t step = 0; step < compiled_.steps.size(); step++) {
+      const size_t i = command_of(step);
       for (const auto& [name, ref] : plan_.commands[i].arguments) {
         if (!ref.memory || !ref.memory->is_lent() || ref.memory->bytes() == 0) continue;
         FileMemory* file = ref.memory->file();

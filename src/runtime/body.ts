@@ -1,8 +1,19 @@
 /** The sessions of one graph at all sizes that it meets. */
 import { type Backend, type BodyProgram, type Fallback, type NodeTime, PlanFamilies } from '../codegen/index.ts';
-import { bindDim, bodyAt, bodySizes, type Feeds, type Graph, type ITensor, symbolsIn } from '../ir/index.ts';
+import {
+  bindDim,
+  bodyAt,
+  bodySizes,
+  type Feeds,
+  type Graph,
+  type ITensor,
+  type Shape,
+  symbolsIn,
+  type ValueId,
+} from '../ir/index.ts';
 import { Executable } from './executable.ts';
 import { FamilySearch } from './family_search.ts';
+import { Foresight } from './foresight.ts';
 
 /** Sets of sizes whose sessions are kept. */
 const KEPT = 8;
@@ -15,6 +26,7 @@ export class Body implements BodyProgram {
   readonly #symbols: readonly string[];
   #families: PlanFamilies | undefined;
   readonly #search = new FamilySearch();
+  readonly #foresight = new Foresight();
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
 
@@ -58,7 +70,23 @@ export class Body implements BodyProgram {
 
   #ran(executable: Executable, feeds: Feeds, areUnchanging: boolean): Promise<readonly ITensor[]> | readonly ITensor[] {
     const results = executable.run(feeds, areUnchanging);
-    return results instanceof Promise ? results.then(this.#listed) : this.#listed(results);
+    if (!(results instanceof Promise)) return this.#listed(results);
+    this.#foresee(feeds); // while the run computes
+    return results.then(this.#listed);
+  }
+
+  /** Makes the session of the sizes that come next, where they follow from those before and are of a family. */
+  #foresee(feeds: Feeds): void {
+    const sizes = this.#symbols.length > 0 ? this.#sizesOf(feeds) : undefined;
+    const next = sizes && this.#foresight.next(sizes);
+    if (next === undefined) return;
+    const key = this.#keyBy((id) => this.#graph.values[id].type.shape.map((dim) => bindDim(dim, next)));
+    if (this.#executables.has(key)) return;
+    try {
+      if (this.#familiesOf().known(next)) this.#made(key, feeds, next, true);
+    } catch {
+      // the run that needs it fails, if there is one
+    }
   }
 
   #listed = (results: Readonly<Record<string, ITensor>>): readonly ITensor[] =>
@@ -71,7 +99,8 @@ export class Body implements BodyProgram {
     return this.#known(key) ?? this.#made(key, feeds, this.#sizesOf(feeds), false);
   }
 
-  #keyOf = (feeds: Feeds): string => this.#graph.inputs.map((id) => feeds[id].shape.join()).join(';');
+  #keyOf = (feeds: Feeds): string => this.#keyBy((id) => feeds[id].shape);
+  #keyBy = (shapeOf: (id: ValueId) => Shape): string => this.#graph.inputs.map((id) => shapeOf(id).join()).join(';');
 
   #known(key: string): Executable | undefined {
     const known = this.#executables.get(key);

@@ -31,6 +31,7 @@ import { type CompileOptions, keptShapesOf, orderOf, threadsOf } from './compile
 import { Executable } from './executable.ts';
 import { FamilySearch, type Sought } from './family_search.ts';
 import { metadataOf, toFeeds, type ValueMetadata } from './feeds.ts';
+import { Foresight } from './foresight.ts';
 import type { ReadyFile } from './ready_file.ts';
 import { turn } from './turn.ts';
 
@@ -68,6 +69,7 @@ export class Model {
   /** Of all sizes, which share constants. */
   #families: PlanFamilies | undefined;
   readonly #search = new FamilySearch();
+  readonly #foresight = new Foresight();
   /** By sizes, the least recently used first. */
   readonly #executables = new Map<string, Executable>();
   #disposed = false;
@@ -139,7 +141,8 @@ export class Model {
     try {
       const results = this.#search.run(this.#soughtFor(bindings), tensors, false, (given, areUnchanging) => {
         const running = this.#executable(bindings, this.#atSizes === undefined).run(given, areUnchanging);
-        this.#evict(); // while the run computes
+        if (running instanceof Promise) this.#foresee(bindings); // while the run computes
+        this.#evict();
         return running;
       });
       return publicly(await results);
@@ -234,6 +237,18 @@ export class Model {
     const made = this.#made(key === ANY ? undefined : bindings, isSearched);
     this.#executables.set(key, made);
     return made;
+  }
+
+  /** Makes the session of the sizes that come next, where they follow from those before and are of a family. */
+  #foresee(bindings: ReadonlyMap<string, number>): void {
+    if (this.#atSizes || this.#keyAt(bindings) === ANY) return;
+    const next = this.#foresight.next(bindings);
+    if (next === undefined || this.#executables.has(keyOf(next))) return;
+    try {
+      if (this.#familiesOf().known(next)) this.#executable(next, true);
+    } catch {
+      // the run that needs it fails, if there is one
+    }
   }
 
   /** Sessions of one model share what its back ends keep. @param bindings absent: for all sizes */
