@@ -136,8 +136,8 @@ export const running: readonly Mutant[] = [
   {
     name: 'two sizes are taken for one symbol',
     file: 'src/runtime/bind_shapes.ts',
-    text: "typeof dim === 'string' ? (bindings.get(dim) ?? sizes[axis]) : dim",
-    instead: "typeof dim === 'string' ? sizes[axis] : dim",
+    text: 'bindings.has(dim) ? bindings.get(dim) : sizes[axis]',
+    instead: 'sizes[axis]',
     tests: ['test/unit/runtime/sizes_of_feeds.test.ts'],
   },
   {
@@ -150,9 +150,9 @@ export const running: readonly Mutant[] = [
   {
     name: 'a family of plans has sizes of other classes',
     file: 'src/codegen/plan_family.ts',
-    text: 'if (this.#classes.of(sizes) !== this.#class) return undefined;',
-    instead: '',
-    tests: ['test/unit/codegen/plan_families.test.ts'],
+    text: 'index.every(Number.isInteger) && this.#hasAt(sizes, index)',
+    instead: 'index.every(Number.isInteger)',
+    tests: ['test/unit/codegen/plan_families.test.ts', 'test/differential/plan_families.test.ts'],
   },
   native(
     'constants of plans of one form may differ',
