@@ -18,6 +18,9 @@ import { Foresight } from './foresight.ts';
 /** Sets of sizes whose sessions are kept. */
 const KEPT = 8;
 
+/** The same of those that others of their family make good use of: one that runs, the next one, and one before. */
+const KEPT_MEMBERS = 3;
+
 /** A body of control flow, planned for the sizes that it is given. */
 export class Body implements BodyProgram {
   readonly #graph: Graph;
@@ -141,9 +144,13 @@ export class Body implements BodyProgram {
 
   /** @param coming so many are about to be made: sessions that are of use for these go before */
   #evict(coming: 0 | 1, made?: Executable): void {
+    let members = coming;
+    for (const { isMember } of this.#executables.values()) if (isMember) members++;
     for (const [key, executable] of this.#executables) {
-      if (this.#executables.size + coming <= KEPT) return;
-      if (executable.running > 0 || executable === made || (coming > 0 && !executable.isMember)) continue;
+      const { isMember } = executable;
+      if (this.#executables.size + coming <= KEPT && (!isMember || members <= KEPT_MEMBERS)) continue;
+      if (executable.running > 0 || executable === made || (coming > 0 && !isMember)) continue;
+      if (isMember) members--;
       this.#executables.delete(key);
       executable.retire();
     }
