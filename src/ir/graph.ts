@@ -144,10 +144,10 @@ export function constantOf(graph: Graph, id: ValueId | null | undefined): ITenso
 }
 
 /** The graph when its nodes have been planned: without its file, and with the tensors of those constants alone that are outputs. */
-export function withoutConstants({ origin: _, ...graph }: Graph): Graph {
+export const withoutConstants = once(({ origin: _, ...graph }): Graph => {
   const kept = graph.outputs.flatMap((id) => graph.values[id].constant ?? []);
   return { ...graph, pool: graph.pool.only(kept) };
-}
+});
 
 /** Every value's producing node; inputs and constants have none. */
 export const producersOf = once((graph): ReadonlyMap<ValueId, Node> => {

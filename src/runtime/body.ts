@@ -81,7 +81,7 @@ export class Body implements BodyProgram {
   /** Makes the session of the sizes that come next, where they follow from those before and are of a family. */
   #foresee(feeds: Feeds): void {
     const sizes = this.#symbols.length > 0 ? this.#sizesOf(feeds) : undefined;
-    const next = sizes && this.#foresight.next(sizes);
+    const next = sizes && this.#foresight.around(sizes)?.next;
     if (next === undefined) return;
     const key = this.#keyBy((id) => this.#graph.values[id].type.shape.map((dim) => bindDim(dim, next)));
     if (this.#executables.has(key)) return;

@@ -6,14 +6,14 @@ export class Foresight {
   #latest: Sizes = new Map();
   #growth: Sizes = new Map();
 
-  /** The sizes of the run behind this one, where sizes have grown twice by the same. To be asked once in each run. */
-  next(sizes: Sizes): Sizes | undefined {
-    const growth = grownFrom(this.#latest, sizes);
+  /** The sizes of the runs before and behind this one, where sizes have grown twice by the same. To be asked once in each run. */
+  around(sizes: Sizes): { readonly before: Sizes; readonly next: Sizes } | undefined {
+    const before = this.#latest;
+    const growth = grownFrom(before, sizes);
     const isSteady = isEqual(growth, this.#growth) && [...growth.values()].some((more) => more !== 0);
     [this.#latest, this.#growth] = [sizes, growth];
-    return isSteady
-      ? new Map([...sizes].map(([symbol, size]) => [symbol, size + (growth.get(symbol) ?? 0)]))
-      : undefined;
+    if (!isSteady) return undefined;
+    return { before, next: new Map([...sizes].map(([symbol, size]) => [symbol, size + (growth.get(symbol) ?? 0)])) };
   }
 }
 

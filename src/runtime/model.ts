@@ -239,13 +239,20 @@ export class Model {
     return made;
   }
 
-  /** Makes the session of the sizes that come next, where they follow from those before and are of a family. */
+  /**
+   * Makes the session of the sizes that come next, where they follow from those before and are of a family. It is that of the run before, whose
+   * sizes will hardly come back soon.
+   */
   #foresee(bindings: ReadonlyMap<string, number>): void {
     if (this.#atSizes || this.#keyAt(bindings) === ANY) return;
-    const next = this.#foresight.next(bindings);
-    if (next === undefined || this.#executables.has(keyOf(next))) return;
+    const found = this.#foresight.around(bindings);
+    if (found === undefined || this.#executables.has(keyOf(found.next))) return;
     try {
-      if (this.#familiesOf().known(next)) this.#executable(next, true);
+      if (this.#familiesOf().known(found.next) === undefined) return;
+      const key = keyOf(found.before);
+      const last = this.#executables.get(key);
+      if (last?.isMember && last.running === 0 && this.#executables.delete(key)) last.retire();
+      this.#executable(found.next, true);
     } catch {
       // the run that needs it fails, if there is one
     }
