@@ -18,6 +18,8 @@ export interface Platform {
   base64Of(bytes: Uint8Array): string;
   /** Decodes base64. For other text, the number of bytes differs from the number that its length gives. */
   bytesOfBase64(text: string): Uint8Array;
+  /** Channels in a block of ONNX Runtime's convolutions on this machine; undefined where this is not known. */
+  channelBlock(): number | undefined;
   /** Absent when archives cannot be read. */
   readonly zip?: Zip;
   /** @throws the error of the system */
@@ -65,6 +67,7 @@ export const platform: Platform = {
     throw new Error('files cannot be read here');
   },
   writeReproducer: () => undefined,
+  channelBlock: () => undefined,
 };
 
 export const installPlatform = (parts: Partial<Platform>): Platform => Object.assign(platform, parts);

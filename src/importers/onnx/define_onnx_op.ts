@@ -10,7 +10,7 @@ export interface OnnxOp extends OnnxSignature {
 }
 
 interface Declaration {
-  readonly domain?: 'com.microsoft';
+  readonly domain?: Exclude<OnnxSignature['domain'], ''>;
   readonly name: string;
   readonly since?: number;
   /** `x`, `bias?` (optional) or `xs...` (variadic), with the variable of its element type: `zero_point?: T`. */

@@ -31,6 +31,7 @@ import { ImportEmitter } from '../kit/import_emitter.ts';
 import { Scope } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { tensorOf } from './attributes.ts';
+import { BlocksRefused, blockedDomain, ChannelBlocks } from './channel_blocks.ts';
 import { isControl } from './control.ts';
 import { DeclaredTypes, type InputShapes } from './declared_types.ts';
 import type { OnnxOp } from './define_onnx_op.ts';
@@ -74,12 +75,33 @@ export function importOnnx(bytes: Uint8Array, options: ImportOnnxOptions = {}): 
   const source = inlined && file;
   const read = inlined ? openOnnx(inlined, options) : file;
   const parts = partsOf(read.graph, () => nodeOrder(read.graph, file.file === undefined ? {} : { file: file.file }));
-  if (parts) {
-    const parted = new Importer(read, options, { source, parts });
-    const graph = parted.run();
-    if (parted.parted && areApart(graph, parted.parted)) return graph;
+  return withBlocks((noBlocks) => {
+    if (parts) {
+      const parted = new Importer(read, options, { source, parts, noBlocks });
+      const graph = parted.run();
+      if (parted.parted && areApart(graph, parted.parted)) return graph;
+    }
+    return new Importer(read, options, { source, noBlocks }).run();
+  });
+}
+
+/** Channels in blocks are carried throughout, where a node of them is not understood: `read` is given the reason. */
+function withBlocks(read: (noBlocks?: string) => Graph): Graph {
+  try {
+    return read();
+  } catch (error) {
+    if (!(error instanceof BlocksRefused)) throw error;
+    return read(error.message);
   }
-  return new Importer(read, options, { source }).run();
+}
+
+interface Surroundings {
+  /** The file with functions, where they were written out. */
+  readonly source?: OnnxFile | undefined;
+  readonly outer?: Outer;
+  readonly parts?: Parts;
+  /** A reason to carry channels in blocks. */
+  readonly noBlocks?: string | undefined;
 }
 
 /** True when an operand is absent, or of a type that unskew computes with. */
@@ -97,6 +119,7 @@ class Importer {
   readonly #where: Location;
   readonly #scope: Scope;
   readonly #halves: HalfIslands;
+  readonly #blocks: ChannelBlocks;
   readonly #declared: DeclaredTypes;
   readonly #unsupported: Unsupport[] = [];
   readonly #warnings: Diagnostic[] = [];
@@ -105,11 +128,7 @@ class Importer {
   constructor(
     file: OnnxFile,
     { profile = 'ort', inputShapes }: ImportOnnxOptions,
-    {
-      source,
-      outer,
-      parts,
-    }: { readonly source?: OnnxFile | undefined; readonly outer?: Outer; readonly parts?: Parts } = {},
+    { source, outer, parts, noBlocks }: Surroundings = {},
   ) {
     this.#file = file;
     this.#outer = outer;
@@ -124,6 +143,7 @@ class Importer {
     ];
     this.#scope = new Scope(new Set(names), outer?.openSymbol);
     this.#halves = new HalfIslands(file.graph);
+    this.#blocks = new ChannelBlocks(file.graph, noBlocks);
     this.#declared = new DeclaredTypes(file.graph, inputShapes, this.#where, parts);
     const where = { profile, ...(file.file !== undefined && { file: file.file }) };
     this.#nested = new NestedGraphs({
@@ -133,7 +153,8 @@ class Importer {
       operand: (name, loc) => this.#operand(name, loc),
       read: (bytes, inner, readExternal) => {
         const options = { ...where, ...(readExternal && { readExternal }) };
-        return new Importer(openOnnx(bytes, options), options, { outer: inner }).run();
+        const body = openOnnx(bytes, options);
+        return withBlocks((noBlocks) => new Importer(body, options, { outer: inner, noBlocks }).run());
       },
     });
   }
@@ -146,8 +167,8 @@ class Importer {
     const { graph } = this.#file;
     this.#importInputs();
     this.#importInitializers();
-    const imported: (readonly NodeId[])[] = graph.nodes.map(() => []);
-    for (const index of nodeOrder(graph, this.#where)) imported[index] = this.#importNode(graph.nodes[index], index);
+    const ids: (readonly NodeId[])[] = graph.nodes.map(() => []);
+    for (const index of nodeOrder(graph, this.#where)) ids[index] = this.#importNode(graph.nodes[index], index);
     const outputs = graph.outputs.map(({ name }) => this.#output(name));
     this.#scope.prune(outputs);
     const { nodes, values } = this.#scope;
@@ -155,11 +176,11 @@ class Importer {
       kind: 'onnx',
       file: this.#file,
       ...(this.#source && { source: this.#source }),
-      nodes: imported.map((ids) => ids.filter((id) => id in nodes)),
+      nodes: ids.map((own) => own.filter((id) => id in nodes)),
       original: { ...nodes },
       values: { ...values },
       unsupported: this.#unsupported.filter(({ value }) => value in this.#scope.values),
-      bodies: this.#nested.bodies.filter(({ node }) => imported[node].some((id) => id in nodes)),
+      bodies: this.#nested.bodies.filter(({ node }) => ids[node].some((id) => id in nodes)),
       unread: this.#nested.unread,
       notes: this.#notes(),
       captured: this.#nested.captured,
@@ -223,6 +244,8 @@ class Importer {
       } catch (error) {
         const why = error instanceof Unsupported ? error : this.#openMisfit(error, operands);
         if (why === undefined) throw error;
+        // others have read values in blocks in their usual order by now
+        if (node.domain === blockedDomain && this.#blocks.block !== undefined) throw new BlocksRefused(why.message);
         this.#scope.drop();
         this.#note(first, operator, why.message, why.dependsOnSizes);
       }
@@ -252,6 +275,9 @@ class Importer {
 
   /** @throws Unsupported */
   #understood(node: OnnxNode, operands: readonly (Value | undefined)[], loc: Loc): readonly NodeId[] {
+    if (this.#blocks.isView(node) && operands[0]) {
+      return this.#named(node, [operands[0]], new ImportEmitter(this.#scope, loc), loc);
+    }
     const { op, opset } = this.#findOp(node, loc);
     checkOperands(op, node, operands, loc);
     const ctx = new NodeContext(this.#scope, {
@@ -262,6 +288,7 @@ class Importer {
       loc,
       profile: this.#profile,
       halves: this.#halves,
+      blocks: this.#blocks,
     });
     const result = op.import(ctx);
     return this.#named(node, 'id' in result ? [result] : result, ctx, loc);
@@ -279,7 +306,8 @@ class Importer {
     });
     if (this.#scope.longestDim() > LONGEST_DIM) ctx.unsupported('sizes that only a very long expression describes');
     const imported = this.#scope.commit(names);
-    for (const name of names.values()) this.#declared.check(name, this.#scope.values[valueId(name)].type, loc);
+    for (const name of names.values())
+      if (!this.#blocks.isFive(name)) this.#declared.check(name, this.#scope.values[valueId(name)].type, loc);
     return imported.map((n: Node) => n.id);
   }
 
@@ -338,12 +366,18 @@ class Importer {
     this.#warnings.push({ code: 'U2010', severity: 'warning', message, location });
   }
 
+  #blockWarnings(): readonly Diagnostic[] {
+    const message = this.#blocks.warning;
+    return message === undefined ? [] : [{ code: 'U2010', severity: 'warning', message, location: this.#where }];
+  }
+
   /** Departures from the standard that were read nevertheless, each of them once. */
   #notes(): readonly Diagnostic[] {
     const all = [
       ...this.#file.warnings,
       ...this.#warnings,
       ...this.#declared.warnings,
+      ...this.#blockWarnings(),
       ...this.#nested.bodies.flatMap(({ graph }) => graph.origin?.notes ?? []),
     ];
     return [...new Map(all.map((note) => [formatDiagnostic(note), note])).values()];

@@ -28,6 +28,7 @@ import { ImportEmitter } from '../kit/import_emitter.ts';
 import type { Scope, Wide } from '../kit/scope.ts';
 import { Unsupported } from '../kit/unsupported.ts';
 import { Attributes } from './attributes.ts';
+import type { ChannelBlocks } from './channel_blocks.ts';
 import type { HalfIslands } from './half_islands.ts';
 import { type OnnxProfile, onnxProfiles } from './profiles.ts';
 import type { OnnxSignature } from './signature.ts';
@@ -40,20 +41,24 @@ interface NodeParts {
   readonly loc: Loc;
   readonly profile: OnnxProfile;
   readonly halves: HalfIslands;
+  readonly blocks: ChannelBlocks;
 }
 
 export class NodeContext extends ImportEmitter<Scope> {
   readonly attr: Attributes;
   readonly opset: number;
   readonly profile: OnnxProfile;
+  /** Channels in blocks, of files that ONNX Runtime saved. */
+  readonly blocks: ChannelBlocks;
   readonly #node: OnnxNode;
   readonly #halves: HalfIslands;
   readonly #op: OnnxSignature;
   readonly #operands: readonly (Value | undefined)[];
 
-  constructor(scope: Scope, { op, node, operands, opset, loc, profile, halves }: NodeParts) {
+  constructor(scope: Scope, { op, node, operands, opset, loc, profile, halves, blocks }: NodeParts) {
     super(scope, loc);
     this.#halves = halves;
+    this.blocks = blocks;
     this.#node = node;
     this.#op = op;
     this.#operands = operands;
@@ -82,12 +87,12 @@ export class NodeContext extends ImportEmitter<Scope> {
       : this.unsupported(`quantization to ${type.dtype}`);
   }
 
-  /** ONNX Runtime alone defines what an operator of com.microsoft takes: what our parts of one do not take is left to it. */
+  /** ONNX Runtime alone defines what an operator of its own domains takes: what our parts of one do not take is left to it. */
   override emitList(op: AnyOp, operands: readonly (Value | null)[], attrs: GivenAttrs): readonly Value[] {
     try {
       return super.emitList(op, operands, attrs);
     } catch (error) {
-      if (this.#op.domain === 'com.microsoft' && error instanceof UnskewError && error.code.startsWith('U2'))
+      if (this.#op.domain !== '' && error instanceof UnskewError && error.code.startsWith('U2'))
         throw new Unsupported(error.diagnostics[0].message);
       throw error;
     }

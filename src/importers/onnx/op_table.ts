@@ -7,6 +7,7 @@ import { bitCastOps } from './ops/bit_cast.ts';
 import { bitShiftOps } from './ops/bit_shift.ts';
 import { levelOps } from './ops/block_levels.ts';
 import { blockOps } from './ops/blocks.ts';
+import { channelBlockOps } from './ops/channel_blocks.ts';
 import { convOps } from './ops/conv.ts';
 import { diagonalOps } from './ops/diagonals.ts';
 import { elementwiseOps } from './ops/elementwise.ts';
@@ -45,6 +46,7 @@ const own: readonly OnnxOp[] = [
   ...rotaryOps,
   ...embeddingOps,
   ...fusedOps,
+  ...channelBlockOps,
   ...fourierOps,
   ...recurrentOps,
   ...quantizeOps,

@@ -1,7 +1,7 @@
 /** The signature of an operator, for its checks and for the context of a node. */
 export interface OnnxSignature {
   /** `''` is ai.onnx. */
-  readonly domain: '' | 'com.microsoft';
+  readonly domain: '' | 'com.microsoft' | 'com.microsoft.nchwc';
   readonly name: string;
   /** The first operator set version whose meaning `import` gives; older models get an opaque operator. */
   readonly since: number;

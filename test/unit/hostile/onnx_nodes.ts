@@ -3,7 +3,14 @@ import { UnskewError } from '../../../src/diagnostics/index.ts';
 import type { OnnxOp } from '../../../src/importers/onnx/define_onnx_op.ts';
 import { importOnnx } from '../../../src/importers/onnx/import.ts';
 import { type DType, nodesOf, sizeOf, tensor } from '../../../src/ir/index.ts';
-import { type Model, type ModelAttr, type ModelInitializer, type ModelTensor, writeModel } from '../../support/onnx.ts';
+import {
+  type Model,
+  type ModelAttr,
+  type ModelInitializer,
+  type ModelNode,
+  type ModelTensor,
+  writeModel,
+} from '../../support/onnx.ts';
 import { drawer, hostileFloats, hostileIntegers, hostileLists, hostileSizes, hostileWords } from './values.ts';
 
 const inputs: readonly ModelTensor[] = [
@@ -36,6 +43,7 @@ const alternating = (name: string, dtype: DType, ...shape: readonly number[]) =>
   );
 const initializers: readonly ModelInitializer[] = [
   alternating('w4', 'f32', 4, 4, 3, 3),
+  alternating('w16', 'f32', 16, 4, 3, 3),
   alternating('ws4', 's8', 4, 4, 3, 3),
   alternating('w2', 'f32', 6, 5),
   alternating('ws2', 's8', 6, 5),
@@ -118,6 +126,14 @@ const needed: Readonly<Record<string, ModelAttr>> = {
 
 /** Operators of so many operands that trying finds no node of them. */
 const known: Readonly<Record<string, Pick<Baseline, 'inputs' | 'attrs'> & Partial<Pick<Baseline, 'opset'>>>> = {
+  'com.microsoft.nchwc:Conv': { inputs: ['x4', 'w16'], attrs: { activation: 'Relu' } },
+  'com.microsoft.nchwc:ReorderInput': { inputs: ['x4'], attrs: {} },
+  'com.microsoft.nchwc:ReorderOutput': { inputs: ['x4'], attrs: { channels: 4 } },
+  'com.microsoft.nchwc:MaxPool': { inputs: ['x4'], attrs: { kernel_shape: [2, 2] } },
+  'com.microsoft.nchwc:AveragePool': { inputs: ['x4'], attrs: { kernel_shape: [2, 2] } },
+  'com.microsoft.nchwc:GlobalMaxPool': { inputs: ['x4'], attrs: {} },
+  'com.microsoft.nchwc:GlobalAveragePool': { inputs: ['x4'], attrs: {} },
+  'com.microsoft.nchwc:Upsample': { inputs: ['x4'], attrs: { scales: [1, 1, 2, 2] } },
   QAttention: { inputs: ['q3', 'wu6', 'c6', 'f', 'f', '', 'zu', 'zu'], attrs: { num_heads: 1 } },
   QEmbedLayerNormalization: {
     inputs: ['i2', '', 'wu6', 'wu6', '', 'q6', 'q6', '', 'f', 'f', '', 'f', 'f', 'zu', 'zu', '', 'zu', 'zu'],
@@ -220,15 +236,28 @@ export function modelOf(
 ): Uint8Array {
   const used = new Set(given);
   const model: Model = {
-    nodes: [{ op: op.name, domain: op.domain, inputs: given, outputs: ['y'], attrs, name: 'n' }],
+    nodes: between({ op: op.name, domain: op.domain, inputs: given, outputs: ['y'], attrs, name: 'n' }),
     inputs: inputs.filter(({ name }) => used.has(name)).map((i) => sizes.find(({ name }) => name === i.name) ?? i),
     outputs: [{ name: 'y' }],
     initializers: initializers
       .filter(({ name }) => used.has(name))
       .map((i) => (i.name === contents?.name ? contents : i)),
-    opsets: { '': opset, 'com.microsoft': 1 },
+    opsets: { '': opset, 'com.microsoft': 1, 'com.microsoft.nchwc': 1 },
   };
   return writeModel(model);
+}
+
+/** A node; where its channels are in blocks, between others that reorder them. */
+function between(node: ModelNode): readonly ModelNode[] {
+  const domain = 'com.microsoft.nchwc';
+  if (node.domain !== domain) return [node];
+  const [x, ...others] = node.inputs;
+  const isRead = node.op !== 'ReorderInput' && node.op !== 'Conv';
+  const before: ModelNode = { op: 'ReorderInput', domain, inputs: [x], outputs: ['blocked'] };
+  const behind: ModelNode = { op: 'ReorderOutput', domain, inputs: ['own'], outputs: ['y'], attrs: { channels: 4 } };
+  const isWritten = node.op !== 'ReorderOutput';
+  const own = { ...node, inputs: [isRead ? 'blocked' : x, ...others], ...(isWritten && { outputs: ['own'] }) };
+  return [...(isRead ? [before] : []), own, ...(isWritten ? [behind] : [])];
 }
 
 export interface Case {

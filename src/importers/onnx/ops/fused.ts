@@ -82,14 +82,19 @@ function fusedMatMul(ctx: NodeContext): Value {
   return alpha === 1 ? product : ctx.emit(nnMul, { a: product, b: ctx.scalar(product.type.dtype, alpha, 'alpha') });
 }
 
+/** The activation of a fused operator that lists its parameters. */
+export function activatedBy(ctx: NodeContext, x: Value): Value {
+  const parameters = ctx.attr.floats('activation_params') ?? [];
+  return activated(ctx, x, (_, at) => parameters[at]);
+}
+
 /** activation(convolution + bias + Z) */
 function fusedConv(ctx: NodeContext): Value {
   const [x, w, z] = [ctx.get('X'), ctx.get('W'), ctx.find('Z')];
   const { source, attrs } = convOf(ctx, x, w);
   const y = ctx.emit(nnConv, { x: source, w, bias: ctx.find('B') }, attrs);
   const sum = z ? ctx.emit(nnAdd, { a: y, b: z }) : y;
-  const parameters = ctx.attr.floats('activation_params') ?? [];
-  return activated(ctx, sum, (_, at) => parameters[at]);
+  return activatedBy(ctx, sum);
 }
 
 const withBias = (ctx: NodeContext, x: Value, bias: Value | undefined): Value =>

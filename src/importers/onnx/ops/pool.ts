@@ -14,7 +14,7 @@ export function poolWindow(ctx: NodeContext, x: Value): Window {
 }
 
 /** The padding holds the lowest value, which is never a maximum. */
-function maxPool(ctx: NodeContext, x: Value): Value {
+export function maxPool(ctx: NodeContext, x: Value): Value {
   const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
   const window = windowOf(ctx, x.type.shape.slice(2), kernel);
   const { strides, pads, dilations } = window;
@@ -34,12 +34,31 @@ function maxPool(ctx: NodeContext, x: Value): Value {
   );
 }
 
+/** The mean over the elements of a window. */
+export function averagePool(ctx: NodeContext, x: Value): Value {
+  const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
+  return ctx.emit(
+    nnAveragePool,
+    { x },
+    {
+      kernel,
+      strides,
+      pads,
+      dilations,
+      ceilMode: ctx.attr.flag('ceil_mode'),
+      countIncludePad: ctx.attr.flag('count_include_pad'),
+    },
+  );
+}
+
+export const poolAttributes = [...windowAttributes, 'ceil_mode'];
+
 export const poolOps: readonly OnnxOp[] = [
   defineOnnxOp({
     name: 'MaxPool',
     inputs: ['X'],
     outputs: 2,
-    attributes: [...windowAttributes, 'ceil_mode', 'storage_order'],
+    attributes: [...poolAttributes, 'storage_order'],
     import(ctx) {
       if (ctx.wants(1)) ctx.unsupported('the indices are used'); // storage_order is for the indices
       return maxPool(ctx, ctx.get('X'));
@@ -49,35 +68,20 @@ export const poolOps: readonly OnnxOp[] = [
     domain: 'com.microsoft',
     name: 'NhwcMaxPool',
     inputs: ['x'],
-    attributes: [...windowAttributes, 'ceil_mode'],
+    attributes: poolAttributes,
     import: (ctx) => toChannelsLast(ctx, maxPool(ctx, toChannelsFirst(ctx, ctx.get('x')))),
   }),
   defineOnnxOp({
     name: 'AveragePool',
     inputs: ['X'],
-    attributes: [...windowAttributes, 'ceil_mode', 'count_include_pad'],
-    import(ctx) {
-      const x = ctx.get('X');
-      const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
-      return ctx.emit(
-        nnAveragePool,
-        { x },
-        {
-          kernel,
-          strides,
-          pads,
-          dilations,
-          ceilMode: ctx.attr.flag('ceil_mode'),
-          countIncludePad: ctx.attr.flag('count_include_pad'),
-        },
-      );
-    },
+    attributes: [...poolAttributes, 'count_include_pad'],
+    import: (ctx) => averagePool(ctx, ctx.get('X')),
   }),
   defineOnnxOp({
     name: 'LpPool',
     since: 2,
     inputs: ['X'],
-    attributes: [...windowAttributes, 'ceil_mode', 'p'],
+    attributes: [...poolAttributes, 'p'],
     import(ctx) {
       const x = ctx.get('X');
       const { kernel, strides, pads, dilations } = poolWindow(ctx, x);

@@ -137,6 +137,14 @@ function upsample(ctx: NodeContext, scales: readonly number[] | undefined): Valu
   return interpolate(ctx, x, byScales(x, scales, ctx), 'asymmetric', 'floor');
 }
 
+/** Images of channels in blocks, each axis scaled by a whole number. */
+export function scaledBy(ctx: NodeContext, x: Value): Value {
+  const scales = ctx.attr.ints('scales');
+  if (scales?.length !== x.type.shape.length) return ctx.unsupported(`scales [${scales}] of [${x.type.shape}]`);
+  const coordinates = ctx.attr.word('coordinate_transformation_mode', nnResize.attrs.coordinates, 'asymmetric');
+  return interpolate(ctx, x, byScales(x, scales, ctx), coordinates, 'floor');
+}
+
 function gridSample(ctx: NodeContext): Value {
   const operands = { x: ctx.get('X'), grid: ctx.get('grid') };
   const mode = ctx.attr.string('mode', 'linear').replace('bilinear', 'linear');
