@@ -147,13 +147,6 @@ export const running: readonly Mutant[] = [
     instead: '',
     tests: ['test/unit/codegen/plan_families.test.ts'],
   },
-  {
-    name: 'a family of plans has sizes of other classes',
-    file: 'src/codegen/plan_family.ts',
-    text: 'index.every(Number.isInteger) && this.#hasAt(sizes, index)',
-    instead: 'index.every(Number.isInteger)',
-    tests: ['test/unit/codegen/plan_families.test.ts', 'test/differential/plan_families.test.ts'],
-  },
   native(
     'constants of plans of one form may differ',
     'session_template.cc',
