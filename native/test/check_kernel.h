@@ -66,7 +66,7 @@ inline void check(const char* name, const Make& make) {
     }
     static int64_t last = 0;
     Identities identities(inputs.size());
-    for (Identity& identity : identities) identity.memory = --last;
+    for (size_t i = 0; i < identities.size(); i++) identities[i].memory = given[i] ? --last : 0;
     const AlignedBuffer scratch(program.prepare ? program.prepare(addresses.data(), identities) : 0);
     addresses.push_back(scratch.data());
     program.run(addresses.data());
