@@ -347,6 +347,35 @@ describe.each(['conv, s32 bias', 'matmul', 'two tensors added', 'softmax', 'aver
   });
 });
 
+/**
+ * A float bias behind a matrix product: ONNX Runtime rounds it to a multiple of sx·sw where it makes a Gemm of both, and adds it in
+ * float elsewhere, as the standard has it. Here sx·sw is five steps of the result, so that a rounded bias is off by two of them.
+ */
+describe.each([[[6, 4]], [['n', 4]], [[2, 3, 4]], [['n', 3, 4]], [[2, 'n', 4]]] as const)(
+  'a matmul of [%s]',
+  (dims) => {
+    it.each([[[5]], [[1, 5]], [[1]], [[]]])('and a float bias of shape %j', async (shape) => {
+      const m = new Net(true);
+      const x = m.activation('u8', dims as unknown as number[], 0.1, 121);
+      const product = m.op('MatMul', [x, m.weights('s8', [4, 5], [0.1], 1)]);
+      const bias = Array.from({ length: sizeOf(shape) }, (_, i) => 0.0037 + i / 128);
+      const y = m.quantize(m.op('Add', [product, m.float(bias, shape)]), 'u8', 0.002, 121);
+      const bytes = m.bytes([y], 'u8', 17);
+      const sizes = dims.map((d) => (d === 'n' ? 2 : Number(d)));
+      const feeds = {
+        x0: tensor(
+          'f32',
+          Array.from({ length: sizeOf(sizes) }, (_, i) => (i % 5 === 0 ? 0.1 : 0)),
+          sizes,
+        ),
+      };
+      const { y: theirs } = await onOrt(bytes, feeds);
+      const { quantized } = legalize(importOnnx(bytes), { target: 'onednn' });
+      expect(Object.values(interpret(quantized, feeds))[0].data).toEqual(theirs);
+    });
+  },
+);
+
 /** The operator set does not matter, but for Softmax before 13, which flattens the axes behind its own. */
 describe.each([11, 13, 21])('operator set %i', (opset) => {
   const products = ['conv, s32 bias', 'conv, float bias', 'matmul', 'gemm, s32 bias'];

@@ -5,7 +5,7 @@
  *   float constant                   rne(b / (sx·sw[o])), as the profile divides: moves the bias by at most sx·sw[o]/2
  */
 
-import { atChannel, isOfType, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
+import { atChannel, isOfType, isStatic, type Shape, sizeOf, tensor, type Value } from '../../ir/index.ts';
 import { biasInteger, type RequantizeProfile } from '../../numerics/index.ts';
 import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
@@ -59,6 +59,29 @@ export function integerBias(
   if (integers && areZero(integers) && scales.every(Number.isFinite)) return { integers };
   checkScales(scales, channels, scale, refuse);
   return { integers, quantized: x };
+}
+
+/**
+ * A constant float bias behind a matrix product in units of sa·sb, where ONNX Runtime adds it in float, as the standard has it;
+ * undefined where ONNX Runtime rounds it to integers, and where it consists of such. It makes a Gemm of MatMul and Add when the
+ * bias is one row, and the sizes are known or the product has two dimensions; of a Gemm it rounds the bias when that has one dimension.
+ */
+export function floatOffset(
+  graph: GraphEditor,
+  v: Value,
+  y: Shape,
+  { units, count }: Channels,
+): Float32Array | undefined {
+  const { profile = 'ort' } = graph.base;
+  const real = isOfType(v, 'f32') && dequantizeOf(graph, v) === undefined ? graph.tensor(v)?.data : undefined;
+  if (profile !== 'ort' || real === undefined) return undefined;
+  const isRow = v.type.shape.length === 1 && v.type.shape[0] === count;
+  if (isRow && (y.length <= 2 || isStatic(y))) return undefined;
+  const offsets = Float32Array.from(
+    { length: Math.max(real.length, units.length) },
+    (_, o) => atChannel(real, o) / atChannel(units, o),
+  );
+  return offsets.every(Number.isInteger) ? undefined : offsets;
 }
 
 /** True when every one of the numbers is 0. */

@@ -37,7 +37,7 @@ import type { Algebra } from '../rewrite/algebra.ts';
 import type { GraphEditor } from '../rewrite/editor.ts';
 import { attempt, type Refusals, type Refuse } from '../rewrite/plan.ts';
 import { belowClamps, type Clamped, clampsOf, rangeAttrs } from './activation.ts';
-import { areZero, type Bias, type Channels, emitBias, integerBias } from './bias.ts';
+import { areZero, type Bias, type Channels, emitBias, floatOffset, integerBias } from './bias.ts';
 import { type Source, sourceOf } from './moved.ts';
 import {
   type Dequantized,
@@ -168,6 +168,8 @@ function reachOf({ x, zeroPoints }: Dequantized): number {
 export interface Requantized extends DequantizedProduct {
   readonly y: Output;
   readonly bias: Bias | undefined;
+  /** A float bias that is added to the sum in units of sx·sw, in the place of `bias`. */
+  readonly offset: Float32Array | undefined;
   readonly clamped: Clamped;
   readonly profile: RequantizeProfile;
 }
@@ -190,14 +192,17 @@ export function requantizedProduct(form: ProductForm, match: QuantizeMatch, refu
   if (operand && below.added) refuse(`${form.op.name} has a bias, and another one is added`, below.added);
   const added = operand ?? below.added;
   const place = operand ? 'operand' : 'added';
-  const bias = added && integerBias(graph, added, place, product.channels, refuse);
+  const rounded = added && integerBias(graph, added, place, product.channels, refuse);
+  const offset =
+    below.added && floatOffset(graph, below.added, graph.type(below.node.results[0]).shape, product.channels);
+  const bias = offset ? undefined : rounded;
   requirePrivate(graph, [...clamped.inner, below.node.results[0]], refuse);
   requireInt32(product, bias, refuse);
   const { sx, sw } = product;
   for (let o = 0; o < product.channels.units.length; o++)
     if (multiplier32(atChannel(sx, o), atChannel(sw, o), y.s) === Infinity)
       refuse('sx·sw/sy is beyond binary32', match.scale);
-  return { ...product, y, bias, clamped, profile: graph.base.profile ?? 'ort' };
+  return { ...product, y, bias, offset, clamped, profile: graph.base.profile ?? 'ort' };
 }
 
 /** The product itself, or the product below an addition; `added` is the other summand. */
@@ -286,8 +291,11 @@ function zeroPointOperand(
 const perChannelShape = (length: number): readonly number[] => (length === 1 ? [] : [length]);
 
 export function emitRequantized(plan: Requantized, a: Algebra): Value {
-  const { y, bias, clamped, channels, profile } = plan;
-  const sum = emitSum(a, plan, bias);
+  const { y, bias, offset, clamped, channels, profile } = plan;
+  const integers = emitSum(a, plan, bias);
+  const sum = offset
+    ? a.emit(nnAdd, { a: a.emit(nnCast, { x: integers }, { to: 'f32' }), b: emitOffset(a, offset, channels) })
+    : integers;
   const { dtype, ...factors } = factorsOf(plan);
   const constant = (values: readonly number[]): Value<typeof dtype> =>
     a.constant(tensor(dtype, values, perChannelShape(values.length)));
@@ -298,6 +306,11 @@ export function emitRequantized(plan: Requantized, a: Algebra): Value {
   };
   const attrs = { axis: channels.axis, ...requantizeModes[profile], ...rangeAttrs(clamped, y) };
   return a.emit(qnnRequantize, { x: sum, ...parameters }, attrs);
+}
+
+function emitOffset(a: Algebra, offset: Float32Array, { rank, axis }: Channels): Value<'f32'> {
+  const shape = offset.length === 1 ? [] : [offset.length, ...Array<number>(rank - 1 - axis).fill(1)];
+  return a.constant(tensor('f32', offset, shape));
 }
 
 /** sx·sw/sy of every result channel as the profile holds them. */
