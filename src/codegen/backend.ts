@@ -86,7 +86,7 @@ export interface PlanForm {
   dispose?(): void;
 }
 
-/** Inputs and outputs are in the order of the region. Results are memory of their own. */
+/** Inputs and outputs are in the order of the region. Results are memory of their own, or that of inputs which nobody changes. */
 export interface Session {
   /**
    * Inputs are read before it returns, unless nobody changes them. A session that computes on the calling thread returns the results

@@ -58,9 +58,11 @@ class Values {
   readonly #tensors: Map<ValueId, ITensor>;
   readonly #foreign = new ForeignBuffers();
 
-  constructor(graph: Graph, feeds: Feeds) {
+  /** @param areUnchanging results may lie in the memory of feeds: whoever runs a body keeps them apart at its own border */
+  constructor(graph: Graph, feeds: Feeds, areUnchanging = false) {
     this.#graph = graph;
-    this.#tensors = new Map(graph.inputs.map((id) => [id, this.#foreign.note(feeds[id])]));
+    this.#tensors = new Map(graph.inputs.map((id) => [id, feeds[id]]));
+    if (!areUnchanging) for (const tensor of this.#tensors.values()) this.#foreign.note(tensor);
   }
 
   read(id: ValueId): ITensor {
@@ -193,11 +195,11 @@ export class Executable {
   /**
    * The results themselves where all was computed on the calling thread.
    *
-   * @param areUnchanging nobody changes feeds until the run ends
+   * @param areUnchanging nobody changes feeds from now on: results may lie in their memory
    */
   run(feeds: Feeds, areUnchanging = false): Promise<Results> | Results {
     this.#checkQueue();
-    const values = new Values(this.#graph, feeds);
+    const values = new Values(this.#graph, feeds, areUnchanging);
     try {
       for (const [at, step] of this.#steps.entries()) {
         const done = step.session.run(values.inputsOf(step.part), areUnchanging);
