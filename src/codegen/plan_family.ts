@@ -41,6 +41,12 @@ interface Sample {
   readonly form: PlanForm;
 }
 
+/** Of one form: the first, and the numbers of all. Plans are large, so that no other one is kept. */
+interface Samples {
+  readonly first: Sample;
+  readonly numbers: readonly Float64Array[];
+}
+
 interface Range {
   readonly low: readonly number[];
   readonly high: readonly number[];
@@ -99,12 +105,10 @@ export class PlanFamily {
       indices.map((index) => pointAt(lattice, index)),
     );
     if (samples === undefined) return undefined;
-    const numbers = polynomialsOf(
-      indices,
-      samples.map(({ form }) => form.numbers),
-    );
-    const range = yield* rangeFrom(space, lattice, numbers, samples[0]);
-    return range && new PlanFamily(space, lattice, range, samples[0], sizesOf(space, lattice, indices), numbers);
+    const { first } = samples;
+    const numbers = polynomialsOf(indices, samples.numbers);
+    const range = yield* rangeFrom(space, lattice, numbers, first);
+    return range && new PlanFamily(space, lattice, range, first, sizesOf(space, lattice, indices), numbers);
   }
 
   /**
@@ -249,7 +253,7 @@ function* rangeFrom(
   first: Sample,
 ): Steps<Range | undefined> {
   function* holdsAt(point: readonly number[]): Steps<boolean> {
-    const [sample] = (yield* samplesOf(space, [point])) ?? [];
+    const sample = yield* sampleOf(space, point);
     return (
       sample !== undefined &&
       sameForm(sample, first) &&
@@ -281,14 +285,16 @@ function firstPoint(
 }
 
 /** Plans of one form at these points; undefined where there is none. */
-function* samplesOf(space: Space, points: readonly (readonly number[])[]): Steps<Sample[] | undefined> {
-  const samples: Sample[] = [];
+function* samplesOf(space: Space, points: readonly (readonly number[])[]): Steps<Samples | undefined> {
+  let first: Sample | undefined;
+  const numbers: Float64Array[] = [];
   for (const point of points) {
     const sample = yield* sampleOf(space, point);
-    if (sample === undefined || (samples.length > 0 && !sameForm(sample, samples[0]))) return undefined;
-    samples.push(sample);
+    if (sample === undefined || (first && !sameForm(sample, first))) return undefined;
+    first ??= sample;
+    numbers.push(sample.form.numbers);
   }
-  return samples;
+  return first && { first, numbers };
 }
 
 const sameForm = ({ form: a }: Sample, { form: b }: Sample): boolean =>

@@ -14,7 +14,8 @@ const MOST_IDLE = 2;
 export class NativeForm implements PlanForm {
   readonly numbers: Float64Array;
   readonly #nodes: readonly Node[];
-  readonly #recording: Recording;
+  /** Of its commands the template knows all that is needed. */
+  readonly #recording: Omit<Recording, 'spec'>;
   readonly #types: readonly StaticType[];
   readonly #template: SessionTemplate;
   /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
@@ -28,7 +29,7 @@ export class NativeForm implements PlanForm {
 
   constructor(
     nodes: readonly Node[],
-    recording: Recording,
+    { spec, ...recording }: Recording,
     types: readonly StaticType[],
     binding: OneDnnBinding,
     arenas?: Arenas,
@@ -36,10 +37,10 @@ export class NativeForm implements PlanForm {
     this.#nodes = nodes;
     this.#recording = recording;
     this.#types = types;
-    this.#template = binding.sessionTemplate(recording.spec, arenas);
+    this.#template = binding.sessionTemplate(spec, arenas);
     const numbers = this.#template.numbers();
     this.#ofTemplate = numbers.length;
-    const { inputBytes, outputBytes, commands } = recording.spec;
+    const { inputBytes, outputBytes, commands } = spec;
     const { followers, count } = followersOf(
       commands.flatMap((command) => (command.kind === 'kernel' ? [command.kernel] : [])),
     );
