@@ -37,8 +37,8 @@ export const files: readonly Mutant[] = [
   reading(
     'a maximum rounds its size up',
     'importers/onnx/ops/pool',
-    "      dilations,\n      ceilMode: ctx.attr.flag('ceil_mode'),",
-    "      dilations,\n      ceilMode: !ctx.attr.flag('ceil_mode'),",
+    "ceilMode: ctx.attr.flag('ceil_mode'),\n    },",
+    "ceilMode: !ctx.attr.flag('ceil_mode'),\n    },",
     'onnx_import/attribute_defaults',
   ),
   reading(
