@@ -61,12 +61,11 @@ export function* loopSteps(
   let carried = rest.slice(0, count) as readonly ITensor[];
   let isGoing = Boolean(cond.data[0]);
   const most = BigInt(trip.data[0]);
+  // one object for all turns: a turn begins when the one before it has ended
+  const feeds: Record<string, ITensor> = { ...captured, [goes]: tensor('bool', [1], shapeOf(goes)) };
+  const turnShape = shapeOf(turn);
   for (let i = 0n; isGoing && i < most; i++) {
-    const feeds: Record<string, ITensor> = {
-      ...captured,
-      [turn]: tensor('s64', [i], shapeOf(turn)),
-      [goes]: tensor('bool', [1], shapeOf(goes)),
-    };
+    feeds[turn] = tensor('s64', BigInt64Array.of(i), turnShape);
     for (const [at, value] of carried.entries()) feeds[names[at]] = value;
     const [next, ...results] = yield { body: 'body', feeds };
     isGoing = Boolean(next.data[0]);
