@@ -1,6 +1,6 @@
 // Reads the declarations of kernels over runs of elements.
 #include "kernel_readers/reader.h"
-#include "kernels/rows.h"
+#include "kernels/counted.h"
 
 namespace unskew {
 
@@ -59,9 +59,25 @@ KernelProgram channel_affine(const Reader& r) {
   return make_channel_affine({r.size("outer"), r.size("channels"), r.size("inner")}, r.target);
 }
 
+KernelProgram non_zero(const Reader& r) { return make_non_zero({row_type(r), r.shape()}, r.target); }
+
+KernelProgram non_max_suppression(const Reader& r) {
+  return make_non_max_suppression(
+      {r.size("batches"), r.size("classes"), r.size("boxes"), r.size("most"), r["byCentre"].boolean(),
+       static_cast<float>(r["overlap"].number()), static_cast<float>(r["score"].number())},
+      r.target);
+}
+
 }  // namespace
 
-const KernelReaders kRowReaders = {{"reduce", reduce},   {"arg-max", arg_max},     {"cumulative-sum", cumulative_sum},
-                                   {"top-k", top_k},     {"softmax", softmax}, {"normalize", normalize}, {"channel-affine", channel_affine}};
+const KernelReaders kRowReaders = {{"reduce", reduce},
+                                   {"arg-max", arg_max},
+                                   {"cumulative-sum", cumulative_sum},
+                                   {"top-k", top_k},
+                                   {"softmax", softmax},
+                                   {"normalize", normalize},
+                                   {"channel-affine", channel_affine},
+                                   {"non-zero", non_zero},
+                                   {"non-max-suppression", non_max_suppression}};
 
 }  // namespace unskew

@@ -8,6 +8,7 @@
 #include "kernels/float_product.h"
 #include "kernels/dynamic_lstm.h"
 #include "kernels/block_product.h"
+#include "kernels/counted.h"
 #include "kernels/fused_product.h"
 #include "kernels/kernels.h"
 #include "kernels/recurrent.h"
@@ -87,6 +88,13 @@ void elementwise() {
   });
   check("top-k", [=, length = random_int(1, 60), part = random_int(0, 3), type = random_int(0, 9), a = coin()](auto& t) {
     return make_top_k({static_cast<RowType>(type), outer, length, inner, length * part / 3, a}, t);
+  });
+  check("non-zero", [=, shape = random_shape(1, 9), type = random_int(0, 9)](auto& t) {
+    return make_non_zero({static_cast<RowType>(type), shape.empty() ? std::vector<int64_t>{outer} : shape}, t);
+  });
+  check("non-max-suppression", [=, classes = random_int(1, 3), boxes = random_int(0, 200), part = random_int(0, 3), a = coin()](auto& t) {
+    const float overlap = 0.1f * static_cast<float>(part);
+    return make_non_max_suppression({2, classes, boxes, boxes * part / 3, a, overlap, -1.0f}, t);
   });
   check("grid-sample", [=, height = random_int(1, 9), width = random_int(1, 9), positions = random_int(0, 30),
                         mode = random_int(0, 1), padding = random_int(0, 2), a = coin()](auto& t) {

@@ -11,22 +11,24 @@ import {
   sizeOf,
   typeOf,
 } from '../../ir/index.ts';
+import { countedType, withoutRoom } from './counted.ts';
 import { GraphView, isLowered, refusalOf } from './lower/index.ts';
 
 /** Why a node cannot be recorded, undefined when it can. Sizes are known. */
 export function whyNotRecorded(node: Node, graph: Graph): string | undefined {
   const view = new GraphView(graph);
   if (!isLowered(node)) return 'no primitive or kernel computes it';
+  const counted = countedType(node, graph);
   for (const id of [...node.operands, ...node.results]) {
     if (id === null) continue;
-    const { dtype, shape } = typeOf(graph, id);
+    const { dtype, shape } = (node.results.includes(id) && counted) || typeOf(graph, id);
     if (!isStatic(shape)) return 'a shape depends on run-time values';
     // a concatenation leaves empty operands out: a cache begins as one
     const isLeftOut = isOp(node, nnConcat) && !node.results.includes(id);
     if (sizeOf(shape) === 0 && !isLeftOut) return 'an empty tensor';
     if (shape.length > 6 || !isDType(dtype)) return `the type ${dtype} of rank ${shape.length}`;
   }
-  return beyondNative(node, view) ?? refusalOf(node, view);
+  return (counted ? withoutRoom(counted) : beyondNative(node, view)) ?? refusalOf(node, view);
 }
 
 /** Primitives and kernels take sizes and steps of 32 bits, and windows over one to three axes. */

@@ -1,9 +1,10 @@
 /** A native plan as numbers in a form: the template of its session, the buffers of its arena, the shapes of its results. */
 import { assert } from '../../diagnostics/index.ts';
-import type { Node, StaticType } from '../../ir/index.ts';
+import type { Node } from '../../ir/index.ts';
 import type { Plan, PlanForm } from '../backend.ts';
 import { ArenaLayout } from './arena_layout.ts';
 import type { Arenas, NativeSession, OneDnnBinding, SessionTemplate, TemplateSizes } from './binding.ts';
+import type { OutputType } from './counted.ts';
 import { type Follower, followersOf } from './kernels/following.ts';
 import { bytesOfPlan, open } from './open_session.ts';
 import type { Recording } from './recorder.ts';
@@ -16,7 +17,7 @@ export class NativeForm implements PlanForm {
   readonly #nodes: readonly Node[];
   /** Of its commands the template knows all that is needed. */
   readonly #recording: Omit<Recording, 'spec'>;
-  readonly #types: readonly StaticType[];
+  readonly #types: readonly OutputType[];
   readonly #template: SessionTemplate;
   /** How many of the numbers are of the template; then come bytes of buffers, then sizes of results. */
   readonly #ofTemplate: number;
@@ -30,7 +31,7 @@ export class NativeForm implements PlanForm {
   constructor(
     nodes: readonly Node[],
     { spec, ...recording }: Recording,
-    types: readonly StaticType[],
+    types: readonly OutputType[],
     binding: OneDnnBinding,
     arenas?: Arenas,
   ) {
@@ -72,7 +73,7 @@ export class NativeForm implements PlanForm {
   with(numbers: Float64Array): Plan {
     const { arena, places, labels } = this.#recording;
     let at = this.#ofTemplate + arena.length;
-    const types = this.#types.map(({ dtype, shape }): StaticType => ({ dtype, shape: shape.map(() => numbers[at++]) }));
+    const types = this.#types.map((type): OutputType => ({ ...type, shape: type.shape.map(() => numbers[at++]) }));
     const needed = numbers.subarray(this.#ofTemplate, this.#ofTemplate + arena.length);
     if (!this.#layout?.holds(needed)) this.#layout = new ArenaLayout(arena, needed, places, this.#layout);
     const { offsets, bytes: arenaBytes } = this.#layout;

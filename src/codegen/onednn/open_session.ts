@@ -1,8 +1,9 @@
 /** A session of the addon as the runtime sees it. */
 import { assert, fail, messageOf, systemCode } from '../../diagnostics/index.ts';
-import { bytesOf, type ITensor, type Node, newArray, type StaticType, sizeOf, viewAs } from '../../ir/index.ts';
+import { bytesOf, type ITensor, type Node, newArray, sizeOf, viewAs } from '../../ir/index.ts';
 import type { Plan, Session } from '../backend.ts';
 import type { NativeSession } from './binding.ts';
+import { type OutputType, roomOf } from './counted.ts';
 
 /** About what a command takes in a session. */
 const COMMAND_BYTES = 1024;
@@ -21,7 +22,7 @@ export interface Opened {
   readonly nodes: readonly Pick<Node, 'id' | 'op' | 'loc'>[];
   readonly labels: readonly string[];
   /** The types of the outputs. */
-  readonly types: readonly StaticType[];
+  readonly types: readonly OutputType[];
 }
 
 /** @param retire takes the session when nobody uses it any more; absent: it is disposed of */
@@ -35,10 +36,10 @@ export function open(
     assert(!isRetired, 'the session has other sizes now');
     return session;
   };
-  const fresh = () =>
-    types.map(({ dtype, shape }): ITensor => ({ dtype, shape, data: newArray(dtype, sizeOf(shape)) }));
+  const fresh = () => types.map((type): ITensor => ({ ...type, data: newArray(type.dtype, roomOf(type)) }));
   const tensorsOf = (results: readonly Uint8Array[]) =>
-    types.map(({ dtype, shape }, i): ITensor => ({ dtype, shape, data: viewAs(dtype, results[i]) }));
+    types.map((type, i) => asCounted(type, viewAs(type.dtype, results[i])));
+  const counted = (results: readonly ITensor[]) => results.map(({ data }, i) => asCounted(types[i], data));
   /** Fails as the interpreter does where a position that was computed lies outside of its axis. */
   const refusedPosition = (error: unknown): never => {
     if (systemCode(error) !== 'ERR_POSITION') throw error;
@@ -61,7 +62,7 @@ export function open(
     runSync(inputs) {
       const results = fresh();
       withPositions(() => own().runSync(buffersOf(inputs), buffersOf(results)));
-      return results;
+      return counted(results);
     },
     profile(inputs) {
       const results = fresh();
@@ -71,7 +72,7 @@ export function open(
         byNode.set(label, (byNode.get(label) ?? 0) + perCommand[i]);
       });
       const times = nodes.map(({ id, op }) => ({ node: id, op, microseconds: byNode.get(id) ?? 0 }));
-      return { outputs: results, times };
+      return { outputs: counted(results), times };
     },
     dispose() {
       if (!isRetired) session.dispose();
@@ -83,6 +84,13 @@ export function open(
       },
     }),
   };
+}
+
+/** The part of a result with room that is there. */
+function asCounted({ dtype, shape, counted }: OutputType, data: ITensor['data']): ITensor {
+  if (counted === undefined) return { dtype, shape, data };
+  const actual = shape.with(counted, Number(data[data.length - 1]));
+  return { dtype, shape: actual, data: data.slice(0, sizeOf(actual)) };
 }
 
 /** Stands for a tensor without elements, which a session takes as one byte and does not read. */

@@ -1,9 +1,10 @@
 /** A region as one list of commands: one N-API call each run. A network of known operators is one region. */
 import { assert } from '../../diagnostics/index.ts';
-import { type Graph, isStaticType, type StaticType, typeOf, type ValueId } from '../../ir/index.ts';
+import { type Graph, isStaticType, typeOf, type ValueId } from '../../ir/index.ts';
 import type { Plan, Region } from '../backend.ts';
 import { atOnce, type Steps } from '../steps.ts';
 import type { Arenas, OneDnnBinding, SessionSpec } from './binding.ts';
+import { countedIn, type OutputType } from './counted.ts';
 import type { KeptConstants } from './kept_constants.ts';
 import { recordShuffle, shufflesOf } from './lower/channel_shuffle.ts';
 import { homesOf } from './lower/concatenations.ts';
@@ -54,7 +55,7 @@ export function* planningOf(
   yield;
   const recording = recorder.finish();
   const { spec, labels } = recording;
-  const types = outputs.map((id) => staticType(graph, id));
+  const types = outputs.map((id) => outputType(graph, id));
   return {
     spec,
     labels,
@@ -74,8 +75,8 @@ export function* planningOf(
 
 export const planRegion = (...given: Parameters<typeof planningOf>): NativePlan => atOnce(planningOf(...given));
 
-function staticType(graph: Graph, id: ValueId): StaticType {
-  const type = typeOf(graph, id);
+function outputType(graph: Graph, id: ValueId): OutputType {
+  const type = countedIn(graph).get(id) ?? typeOf(graph, id);
   assert(isStaticType(type), `%${id} has no static type`);
   return type;
 }

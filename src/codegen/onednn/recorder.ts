@@ -17,7 +17,6 @@ import {
   isTensorOf,
   type Node,
   sharesBytes,
-  sizeOf,
   typeOf,
   type ValueId,
 } from '../../ir/index.ts';
@@ -32,6 +31,7 @@ import type {
   Primitive,
   SessionSpec,
 } from './binding.ts';
+import { countedIn, roomOf } from './counted.ts';
 import { copiesFirst } from './early_copies.ts';
 import { channelsLast, KeptConstants } from './kept_constants.ts';
 import { type ChannelSlice, nativeTypes } from './kernel.ts';
@@ -141,7 +141,7 @@ export class Recorder {
   // ---- questions of lowerings ----
 
   shape(id: ValueId): readonly number[] {
-    const { shape } = typeOf(this.graph, id);
+    const { shape } = countedIn(this.graph).get(id) ?? typeOf(this.graph, id);
     assert(isStatic(shape), `%${id} has no static shape`);
     return shape;
   }
@@ -168,7 +168,7 @@ export class Recorder {
     const value = this.constant(id);
     return value ? Number(value.data[0]) : this.#refuse(id, 'computed', 'constant');
   }
-  bytesOf = (id: ValueId): number => Math.max(byteLengthOf(this.dtype(id), sizeOf(this.shape(id))), 1);
+  bytesOf = (id: ValueId): number => Math.max(byteLengthOf(this.dtype(id), this.#elementsOf(id)), 1);
   byteType = (id: ValueId): ByteType => this.dtypeOf(id, ...byteTypes);
   nativeType = (id: ValueId): NativeType => this.dtypeOf(id, ...nativeTypes);
 
@@ -335,8 +335,8 @@ export class Recorder {
       places,
     };
   }
-
   // ---- inside ----
+  #elementsOf = (id: ValueId): number => roomOf(countedIn(this.graph).get(id) ?? { shape: this.shape(id) });
 
   #refuse(id: ValueId, is: string, wanted: string): never {
     assert(false, `${this.#node?.op ?? 'a segment'}: %${id} is ${is} and should be ${wanted}`);

@@ -347,7 +347,7 @@ export class ImportEmitter<J extends Journal = Journal> extends TypedEmitter {
   }
 
   #numbersAfter(operands: readonly (Value | null)[], { type }: Pick<Value, 'type'>): Elements | undefined {
-    const types = operands.map((operand) => operand && operand.type);
+    const types = operands.map((operand) => operand?.type ?? null);
     if (!isOfNumbers(this.scope.latest, types, type)) return undefined;
     const tensors = operands.map((operand) => operand && this.#tensorOf(operand));
     return tensors.every((x) => x !== undefined) ? numbersAfter(this.scope.latest, tensors) : undefined;

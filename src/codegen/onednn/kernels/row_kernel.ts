@@ -67,5 +67,21 @@ export type RowKernel =
       readonly factorRows: number;
       readonly perRow: number;
     }
+  /** `destination` s64: the positions of the elements of source[shape] that are not zero, [rank, count] row major; the count is the element behind
+   *  the room for all, [rank · elements]. */
+  | { readonly name: 'non-zero'; readonly type: RowType; readonly shape: readonly number[] }
+  /** Of each batch and class the boxes whose score is above `score`, the best first, of equal ones the first, without those that overlap one before
+   *  by more than `overlap`, at most `most`. `boxes` f32[batches, boxes, 4] are corners in any order, or centre and size; `scores` f32[batches,
+   *  classes, boxes]; `destination` s64: batch, class and box, [count, 3]; the count is the element behind the room for batches · classes · most. */
+  | {
+      readonly name: 'non-max-suppression';
+      readonly batches: number;
+      readonly classes: number;
+      readonly boxes: number;
+      readonly most: number;
+      readonly byCentre: boolean;
+      readonly overlap: number;
+      readonly score: number;
+    }
   /** f32[outer, channels, inner]: (x − mean)·factor + offset in binary64, rounded once; `mean`, `factor`, `offset` f64[channels]. In place. */
   | { readonly name: 'channel-affine'; readonly outer: number; readonly channels: number; readonly inner: number };

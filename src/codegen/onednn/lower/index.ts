@@ -5,6 +5,7 @@ import { blockGather, blockMatmul } from './block_matmul.ts';
 import { byteSoftmax } from './byte_softmax.ts';
 import * as conv from './conv.ts';
 import { dnnlConvTranspose, floatConvTranspose } from './conv_transpose.ts';
+import { nonMaxSuppression, nonZero } from './counted.ts';
 import { elementwiseLowerings, orElementwise, orPrimitive } from './elementwise_lowerings.ts';
 import * as float from './float.ts';
 import { linearResize } from './linear_resize.ts';
@@ -89,6 +90,8 @@ const table = {
   nnScatterElements: scatter.scatterElements,
   nnScatterNd: scatter.scatterNd,
   nnTopK: picking.topK,
+  nnNonZero: nonZero,
+  nnNonMaxSuppression: nonMaxSuppression,
   nnArgMax: picking.argument(true),
   nnArgMin: picking.argument(false),
   nnTile: rearrange.tile,
