@@ -35,6 +35,8 @@ const drawn = (shape: readonly number[], seed: number, of: readonly number[] = n
 const list = (...values: number[]): ITensor => tensor('s64', values.map(BigInt), [values.length]);
 const scalar = (value: number): ITensor => tensor('f32', [value], []);
 const zero = tensor('u8', [3], []);
+const fifths = Array.from({ length: 66 }, (_, i) => BigInt(i % 5));
+const scattered = [tensor('s64', fifths, [2, 33]), drawn([2, 33], 8)];
 
 const unary = [
   ...['Relu', 'Neg', 'Abs', 'Sign', 'Floor', 'Ceil', 'Round', 'Sqrt', 'Reciprocal', 'Exp', 'Erf', 'Tanh', 'Sigmoid'],
@@ -226,27 +228,13 @@ const forms: Readonly<Record<string, Form>> = {
   'ScatterElements, adding': {
     op: 'ScatterElements',
     shapes: [[5, 33]],
-    constants: [
-      tensor(
-        's64',
-        Array.from({ length: 66 }, (_, i) => BigInt(i % 5)),
-        [2, 33],
-      ),
-      drawn([2, 33], 8),
-    ],
+    constants: scattered,
     attrs: { reduction: 'add' },
   },
   'ScatterElements, the largest': {
     op: 'ScatterElements',
     shapes: [[5, 33]],
-    constants: [
-      tensor(
-        's64',
-        Array.from({ length: 66 }, (_, i) => BigInt(i % 5)),
-        [2, 33],
-      ),
-      drawn([2, 33], 8),
-    ],
+    constants: scattered,
     attrs: { reduction: 'max' },
   },
   GRU: {

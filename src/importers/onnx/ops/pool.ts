@@ -6,7 +6,7 @@ import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
 import { sourceOf, toChannelsFirst, toChannelsLast, type Window, windowAttributes, windowOf } from './windows.ts';
 
-export function poolWindow(ctx: NodeContext, x: Value): Window {
+function poolWindow(ctx: NodeContext, x: Value): Window {
   const kernel = ctx.attr.ints('kernel_shape') ?? ctx.refuse('kernel_shape is missing');
   const window = windowOf(ctx, x.type.shape.slice(2), kernel);
   if (window.open) ctx.unsupported('auto_pad over an axis of unknown size (give inputShapes, or --shape NAME=SIZES)');
@@ -34,22 +34,21 @@ export function maxPool(ctx: NodeContext, x: Value): Value {
   );
 }
 
-/** The mean over the elements of a window. */
-export function averagePool(ctx: NodeContext, x: Value): Value {
+/** The attributes of a mean over windows. */
+export const averageWindow = (ctx: NodeContext, x: Value) => {
   const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
-  return ctx.emit(
-    nnAveragePool,
-    { x },
-    {
-      kernel,
-      strides,
-      pads,
-      dilations,
-      ceilMode: ctx.attr.flag('ceil_mode'),
-      countIncludePad: ctx.attr.flag('count_include_pad'),
-    },
-  );
-}
+  return {
+    kernel,
+    strides,
+    pads,
+    dilations,
+    ceilMode: ctx.attr.flag('ceil_mode'),
+    countIncludePad: ctx.attr.flag('count_include_pad'),
+  };
+};
+
+/** The mean over the elements of a window. */
+export const averagePool = (ctx: NodeContext, x: Value): Value => ctx.emit(nnAveragePool, { x }, averageWindow(ctx, x));
 
 export const poolAttributes = [...windowAttributes, 'ceil_mode'];
 

@@ -19,7 +19,7 @@ import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable }
 import { isByteType, tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { poolWindow } from './pool.ts';
+import { averageWindow } from './pool.ts';
 import { toChannelsFirst, toChannelsLast, windowAttributes } from './windows.ts';
 
 const domain = 'com.microsoft';
@@ -152,16 +152,8 @@ export const qlinearOps: readonly OnnxOp[] = [
     ctx.emit(qnnGlobalAveragePool, quantizedUnary(ctx, x), { recipe: ctx.recipe('globalAveragePool') }),
   ),
   pool('QLinearAveragePool', [...windowAttributes, 'ceil_mode', 'count_include_pad'], (ctx, x) => {
-    const { kernel, strides, pads, dilations } = poolWindow(ctx, x);
     ctx.recipe('averagePool');
-    return ctx.emit(qnnAveragePool, quantizedUnary(ctx, x), {
-      kernel,
-      strides,
-      pads,
-      dilations,
-      ceilMode: ctx.attr.flag('ceil_mode'),
-      countIncludePad: ctx.attr.flag('count_include_pad'),
-    });
+    return ctx.emit(qnnAveragePool, quantizedUnary(ctx, x), averageWindow(ctx, x));
   }),
   defineOnnxOp({
     domain,
