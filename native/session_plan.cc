@@ -78,11 +78,18 @@ class PlanWork::Compiler {
   static void find_taking_steps(CompiledPlan& plan) {
     const std::vector<Patch>& patches = plan.patches;
     const auto first_patch = [&](size_t i) { return i < plan.steps.size() ? plan.steps[i].first_patch : patches.size(); };
-    const auto is_input = [](const Patch& patch) { return !patch.output; };
     plan.taking_steps = 0;
+    std::vector<bool> has_read(plan.input_alignment.size(), false);
+    const auto reads_anew = [&](const Patch& patch) {
+      if (patch.output || has_read[patch.index]) return patch.output;
+      has_read[patch.index] = true;
+      return true;
+    };
     for (size_t i = 0; i < plan.steps.size() && plan.steps[i].kernel && plan.steps[i].kernel->is_light; i++) {
       const auto own = std::span(patches).subspan(first_patch(i), first_patch(i + 1) - first_patch(i));
-      if (std::ranges::any_of(own, is_input)) plan.taking_steps = i + 1;
+      if (std::ranges::all_of(own, [](const Patch& patch) { return patch.output; })) break;
+      if (!std::ranges::all_of(own, reads_anew)) break;
+      plan.taking_steps = i + 1;
     }
     plan.taken.assign(plan.input_alignment.size(), true);
     for (size_t k = first_patch(plan.taking_steps); k < patches.size(); k++) {

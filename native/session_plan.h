@@ -75,8 +75,8 @@ struct ArenaPatch {
 struct CompiledPlan {
   int64_t arena_bytes = 0;  // with the scratch memory of kernels at its end
   std::vector<Step> steps;
-  // So many steps, the first, are light kernels, and no other step reads the inputs that are `taken`: to run them takes as long as to
-  // copy these inputs. 0 where there are none.
+  // So many steps, the first, are light kernels of which each reads inputs that no step before has read: to run them takes as long as to
+  // copy these inputs. No other step reads those that are `taken`. 0 where there are none.
   size_t taking_steps = 0;
   std::vector<bool> taken;   // by inputs
   int64_t buffer_bytes = 0;  // of the arena without scratch memory
