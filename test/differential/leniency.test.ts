@@ -19,7 +19,6 @@ const refusedHere: Readonly<Record<string, string>> = {
   'ai.onnx by both names, 13 and 17': 'ambiguous',
   'an initializer twice, other elements': 'ambiguous',
   'elements in raw_data and in float_data': 'ambiguous',
-  'one symbol with two sizes': 'the standard has one size for one symbol, and passes rely on it',
   'an input without a shape': 'sizes have to be given with inputShapes',
 };
 /** Files that ONNX Runtime refuses and unskew reads, and why. */
