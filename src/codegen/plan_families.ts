@@ -25,7 +25,7 @@ export class PlanFamilies {
   #failures = 0;
   readonly #seen: Sizes[] = [];
   #search: Steps<void> | undefined;
-  /** What was last found: who asks for a search asks for the plan next. */
+  /** The result of the last request. A run asks twice: whether to search, and then for its plan. */
   #latest: { readonly sizes: Sizes; readonly member: Step | undefined } | undefined;
 
   /** @param backends in the order in which they are asked */

@@ -2,8 +2,8 @@
  * The plans of one graph at all sizes of a class, found from a few of them. Every number of a plan (extents, strides, bytes) is a polynomial of the
  * sizes, because lowerings multiply sizes, divide products of sizes by their factors, and add. Every decision of theirs asks whether sizes are
  * equal, which a class settles, or compares a size with a limit, which is the same for all sizes of a range when it is the same at its ends.
- * Sizes that happen to be equal at one member, as a past of 64 positions and heads of 64 elements, are no obstacle: its plan is the one in which they
- * are two sizes. Sizes of 0 and 1 are, since they broadcast.
+ * Sizes may happen to be equal at one member, as a past of 64 positions and heads of 64 elements: its plan is the one in which they are two sizes.
+ * Sizes of 0 and 1 broadcast, so that a member has them only where all members do.
  * Behind windows with a step, sizes are quotients rounded down: polynomials of sizes with one remainder by the product of the steps. The family
  * then has the sizes with this remainder.
  *
@@ -41,7 +41,7 @@ interface Sample {
   readonly form: PlanForm;
 }
 
-/** Of one form: the first, and the numbers of all. Plans are large, so that no other one is kept. */
+/** Samples of one form: the first one whole, and the numbers of all. Plans are large, so that one is kept. */
 interface Samples {
   readonly first: Sample;
   readonly numbers: readonly Float64Array[];

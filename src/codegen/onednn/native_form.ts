@@ -15,7 +15,7 @@ const MOST_IDLE = 2;
 export class NativeForm implements PlanForm {
   readonly numbers: Float64Array;
   readonly #nodes: readonly Node[];
-  /** Of its commands the template knows all that is needed. */
+  /** The recording without its commands, which the template has. */
   readonly #recording: Omit<Recording, 'spec'>;
   readonly #types: readonly OutputType[];
   readonly #template: SessionTemplate;

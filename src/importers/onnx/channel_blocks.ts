@@ -4,7 +4,7 @@
  * A value in blocks has the shape [N, C, H, W], C a multiple of the block, and lies in memory as [N, C / block, H, W, block]. Elementwise
  * operators read such values as they lie, some of them by a Reshape to these five axes and one back. The block is 16 channels where the
  * machine has AVX-512, else 8. The file does not say which; mostly its sizes do. Where they do not, ONNX Runtime reads it by the block of the machine that
- * runs it, and so do we, with a warning.
+ * runs it, and so does unskew, with a warning.
  *
  * Sources: the optimizer "nchwc_transformer", the declarations "nchwc_schema_defs" and the reordering of MLAS in ONNX Runtime.
  */
@@ -17,7 +17,7 @@ export const blockedDomain = 'com.microsoft.nchwc';
 
 const UNTOLD = 'the file does not tell whether its channels are in blocks of 8 or of 16';
 
-/** How a value lies; `five` has the axes of the memory. */
+/** The order of a value in memory: as its shape says, in blocks, or in blocks under a shape that names the five axes of the memory. */
 type Layout = 'plain' | 'blocked' | 'five';
 
 const unary: ReadonlySet<string> = new Set(

@@ -6,6 +6,7 @@
 import {
   byOp,
   constantOf,
+  consumersOf,
   dtypes,
   type Graph,
   isByteType,
@@ -23,7 +24,9 @@ import {
   nnSlice,
   nnTranspose,
   nodesOf,
+  once,
   oneOf,
+  producersOf,
   qnnDequantize,
   qnnQuantize,
   type ValueId,
@@ -82,38 +85,11 @@ function seenAs(graph: Graph, producers: Producers, id: ValueId): string {
   return isPair && uses.length <= 1 ? 'u8' : dtype;
 }
 
-const indices = new WeakMap<Graph, ReadonlyMap<ValueId, readonly Node[]>>();
-
-function readersOf(graph: Graph, id: ValueId): readonly Node[] {
-  const index = indices.get(graph) ?? readersIn(graph);
-  indices.set(graph, index);
-  return index.get(id) ?? [];
-}
-
-function readersIn(graph: Graph): ReadonlyMap<ValueId, readonly Node[]> {
-  const index = new Map<ValueId, Node[]>();
-  for (const node of nodesOf(graph))
-    for (const id of node.operands) {
-      if (id === null) continue;
-      const known = index.get(id);
-      if (known) known.push(node);
-      else index.set(id, [node]);
-    }
-  return index;
-}
+const readersOf = (graph: Graph, id: ValueId): readonly Node[] => consumersOf(graph).get(id) ?? [];
 
 /** The reasons why groups stay float in ONNX Runtime, by their quantized value. `graph` as it was imported. */
-export function leftInFloat(graph: Graph): ReadonlyMap<ValueId, string> {
-  const known = reasons.get(graph) ?? reasonsIn(graph);
-  reasons.set(graph, known);
-  return known;
-}
-
-const reasons = new WeakMap<Graph, ReadonlyMap<ValueId, string>>();
-
-function reasonsIn(graph: Graph): ReadonlyMap<ValueId, string> {
-  const producers = new Map<ValueId, Node>();
-  for (const node of nodesOf(graph)) for (const id of node.results) producers.set(id, node);
+export const leftInFloat = once((graph): ReadonlyMap<ValueId, string> => {
+  const producers = producersOf(graph);
   const found = new Map<ValueId, string>();
   for (const node of nodesOf(graph)) {
     const quantize = view(qnnQuantize, node);
@@ -122,7 +98,7 @@ function reasonsIn(graph: Graph): ReadonlyMap<ValueId, string> {
     if (why !== undefined) found.set(quantize.y, why);
   }
   return found;
-}
+});
 
 type Producers = ReadonlyMap<ValueId, Node>;
 type Quantize = View<typeof qnnQuantize>;

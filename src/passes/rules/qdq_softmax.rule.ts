@@ -24,13 +24,13 @@ interface Softmax {
 }
 
 /**
- * QLinearSoftmax takes floor(1/sy) steps to 1. Where 1/sy is no integer its result is another one than the standard has, not at
- * ties alone, so only a group that ONNX Runtime gives to this kernel may become one.
+ * QLinearSoftmax takes floor(1/sy) steps to 1. Where 1/sy is not an integer, its result differs from the result of the standard, not
+ * at ties alone. Only a group that ONNX Runtime gives to this kernel may become one.
  */
 function requireSteps({ graph, node }: QuantizeMatch, { s }: Output, profile: RequantizeProfile, refuse: Refuse): void {
   if (Math.fround(1 / s) === softmaxSteps(s)) return;
   const why = profile === 'ort' ? leftInFloat(graph.base).get(node.results[0]) : 'the standard divides by the scale';
-  if (why !== undefined) refuse(`1/${s} is no integer, and the steps of QLinearSoftmax are others: ${why}`);
+  if (why !== undefined) refuse(`1/${s} is not an integer, and the steps of QLinearSoftmax are others: ${why}`);
 }
 
 /** quantize ← (relu | clip)* ← softmax ← dequantize, both of one 8-bit type. */

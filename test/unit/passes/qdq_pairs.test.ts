@@ -223,10 +223,10 @@ describe('softmax', () => {
       const x = deq(b, q(b, b.input('x', 'f32', [2, 5]), 's8', plain), plain);
       const y = deq(b, q(b, b.emit(nnSoftmax, { x }) as Float, 's8', { s: Math.fround(sy), z: -128 }), plain);
       const graph = b.finish([b.emit(nnRelu, { x: y }), ...(isResidual ? [b.emit(nnRelu, { x: x })] : [])]);
-      return group({ ...graph, profile }).reasons.filter((reason) => reason.includes('no integer'));
+      return group({ ...graph, profile }).reasons.filter((reason) => reason.includes('not an integer'));
     };
     expect(softmax(1 / 46.5, {})).toEqual([]);
-    const why = 'qdq-softmax: 1/0.02150537632405758 is no integer, and the steps of QLinearSoftmax are others: ';
+    const why = 'qdq-softmax: 1/0.02150537632405758 is not an integer, and the steps of QLinearSoftmax are others: ';
     expect(softmax(1 / 46.5, { isResidual: true })).toEqual([
       `${why}it has kernels for operand and result of one type, this is s8 to u8`,
     ]);

@@ -70,8 +70,8 @@ export type RowKernel =
   /** `destination` s64: the positions of the elements of source[shape] that are not zero, [rank, count] row major; the count is the element behind
    *  the room for all, [rank · elements]. */
   | { readonly name: 'non-zero'; readonly type: RowType; readonly shape: readonly number[] }
-  /** Of each batch and class the boxes whose score is above `score`, the best first, of equal ones the first, without those that overlap one before
-   *  by more than `overlap`, at most `most`. `boxes` f32[batches, boxes, 4] are corners in any order, or centre and size; `scores` f32[batches,
+  /** Chooses boxes of each batch and class: those whose score is above `score`, the best first (of equal scores, the box with the smaller number),
+   *  leaving out each box that overlaps a chosen one by more than `overlap`, until there are `most`. `boxes` f32[batches, boxes, 4] are corners in any order, or centre and size; `scores` f32[batches,
    *  classes, boxes]; `destination` s64: batch, class and box, [count, 3]; the count is the element behind the room for batches · classes · most. */
   | {
       readonly name: 'non-max-suppression';

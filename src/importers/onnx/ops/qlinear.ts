@@ -19,8 +19,8 @@ import { type FloatFunction, leakyRelu, type Quantization, sigmoid, unaryTable }
 import { isByteType, tensor } from '../../../tensors/index.ts';
 import { defineOnnxOp, type OnnxOp } from '../define_onnx_op.ts';
 import type { NodeContext } from '../node_context.ts';
-import { averageWindow } from './pool.ts';
-import { toChannelsFirst, toChannelsLast, windowAttributes } from './windows.ts';
+import { averageWindow, poolAttributes } from './pool.ts';
+import { toChannelsFirst, toChannelsLast } from './windows.ts';
 
 const domain = 'com.microsoft';
 
@@ -151,7 +151,7 @@ export const qlinearOps: readonly OnnxOp[] = [
   pool('QLinearGlobalAveragePool', [], (ctx, x) =>
     ctx.emit(qnnGlobalAveragePool, quantizedUnary(ctx, x), { recipe: ctx.recipe('globalAveragePool') }),
   ),
-  pool('QLinearAveragePool', [...windowAttributes, 'ceil_mode', 'count_include_pad'], (ctx, x) => {
+  pool('QLinearAveragePool', [...poolAttributes, 'count_include_pad'], (ctx, x) => {
     ctx.recipe('averagePool');
     return ctx.emit(qnnAveragePool, quantizedUnary(ctx, x), averageWindow(ctx, x));
   }),
